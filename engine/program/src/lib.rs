@@ -1,1 +1,16 @@
-//! To be written.
+//! What the control plane hands along: a program and its maps, as the loader links them and the verifier takes them.
+//!
+//! ```text
+//!   object ──loader──▶ Program { insns, maps, funcs, lines } ──verifier──▶ VerifiedProgram
+//! ```
+//!
+//! The three types to know: [`Program`], [`MapSpec`], [`FuncInfo`].
+//!
+//! Deliberately not here: ELF, BTF parsing (the loader digests it), and maps that hold values (the runtime's).
+#![forbid(unsafe_code)]
+
+mod map_spec;
+mod program;
+
+pub use map_spec::{MapContent, MapSpec};
+pub use program::{ArgKind, FuncInfo, LineInfo, Linkage, Program, ReturnKind};

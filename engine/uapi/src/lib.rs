@@ -1,1 +1,22 @@
-//! To be written.
+//! What Linux promises to BPF programs, as data: numbers, names, prototypes, field tables. No behaviour.
+//!
+//! The three types to know: [`HelperId`] with its [`HelperProto`], [`SkbField`] with its [`ContextLayout`], and
+//! [`ProgType`].
+//!
+//! Everything here comes from the kernel's UAPI headers or from behaviour observable by any program; nothing of
+//! ours is in it, which is why every crate may depend on it and it depends on none.
+#![forbid(unsafe_code)]
+
+pub mod errno;
+pub mod helper;
+pub mod limits;
+pub mod map;
+pub mod prog;
+pub mod skb;
+pub mod tc;
+
+pub use errno::Errno;
+pub use helper::{ArgType, HelperId, HelperProto, MemAccess, RetType};
+pub use map::MapType;
+pub use prog::ProgType;
+pub use skb::{ContextLayout, NativeField, SkbField};

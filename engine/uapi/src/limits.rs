@@ -1,0 +1,30 @@
+//! Limits, with the kernel's values and names.
+
+/// Successful tail calls in one run (`MAX_TAIL_CALL_CNT`): 34 program executions.
+pub const MAX_TAIL_CALL_CNT: u32 = 33;
+/// Bytes of stack below r10, and along a chain of calls (`MAX_BPF_STACK`).
+pub const MAX_BPF_STACK: usize = 512;
+/// Call frames, the main program included (`MAX_CALL_FRAMES`).
+pub const MAX_CALL_FRAMES: usize = 8;
+/// Subprograms including main (`BPF_MAX_SUBPROGS`).
+pub const MAX_SUBPROGS: usize = 256;
+/// Instructions of a program (`BPF_COMPLEXITY_LIMIT_INSNS` for CAP_BPF loads).
+pub const MAX_INSNS: usize = 1_000_000;
+/// Instructions the verifier processes over all paths.
+pub const COMPLEXITY_LIMIT_INSNS: usize = 1_000_000;
+/// Branch states the verifier keeps pending (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`).
+pub const COMPLEXITY_LIMIT_JMP_SEQ: usize = 8192;
+/// Maps one program may use (`MAX_USED_MAPS`).
+pub const MAX_USED_MAPS: usize = 64;
+/// Highest packet offset a range proof can have (`MAX_PACKET_OFF`).
+pub const MAX_PACKET_OFF: u32 = 0xffff;
+/// Magnitude of constant and variable pointer offsets (`BPF_MAX_VAR_OFF`).
+pub const MAX_VAR_OFF: i64 = 1 << 29;
+/// Bytes of a per-CPU value (`PCPU_MIN_UNIT_SIZE`).
+pub const MAX_PERCPU_VALUE: u32 = 32 << 10;
+/// Restarts of one classification by RECLASSIFY and GOTO_CHAIN together (`max_reclassify_loop`).
+pub const MAX_RECLASSIFY_LOOP: u32 = 16;
+/// Bytes of `struct __sk_buff`.
+pub const SK_BUFF_SIZE: u32 = 192;
+/// Bytes of `struct pt_regs` on x86-64, the context of kprobe programs.
+pub const PT_REGS_SIZE: u32 = 168;

@@ -1,0 +1,66 @@
+//! Program types (`enum bpf_prog_type`).
+
+macro_rules! prog_types {
+    ($($(#[$doc:meta])* $name:ident $id:literal $text:literal;)*) => {
+        /// A program type; the number is the UAPI's, the text is bpftool's.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[repr(u32)]
+        pub enum ProgType { $($(#[$doc])* $name = $id,)* }
+
+        impl ProgType {
+            /// Every type known here.
+            pub const ALL: &[ProgType] = &[$(ProgType::$name),*];
+
+            /// The name bpftool prints, such as `sched_cls`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(ProgType::$name => $text,)* }
+            }
+        }
+    };
+}
+prog_types! {
+    /// Socket filters; r0 is how many bytes to keep.
+    SocketFilter 1 "socket_filter";
+    /// kprobes; here: dispatchers over a plain read-only context.
+    Kprobe 2 "kprobe";
+    /// tc classifiers.
+    SchedCls 3 "sched_cls";
+    /// tc actions.
+    SchedAct 4 "sched_act";
+    /// Tracepoints.
+    Tracepoint 5 "tracepoint";
+    /// XDP.
+    Xdp 6 "xdp";
+    /// cgroup ingress and egress filters.
+    CgroupSkb 8 "cgroup_skb";
+    /// Lightweight tunnel input.
+    LwtIn 10 "lwt_in";
+    /// Lightweight tunnel output.
+    LwtOut 11 "lwt_out";
+    /// Lightweight tunnel transmit.
+    LwtXmit 12 "lwt_xmit";
+}
+
+impl ProgType {
+    /// The id in `union bpf_attr`.
+    #[must_use]
+    pub const fn id(self) -> u32 {
+        self as u32
+    }
+
+    /// Whether the context is a `struct __sk_buff`.
+    #[must_use]
+    pub const fn has_skb(self) -> bool {
+        match self {
+            ProgType::SocketFilter
+            | ProgType::SchedCls
+            | ProgType::SchedAct
+            | ProgType::CgroupSkb
+            | ProgType::LwtIn
+            | ProgType::LwtOut
+            | ProgType::LwtXmit => true,
+            ProgType::Kprobe | ProgType::Tracepoint | ProgType::Xdp => false,
+        }
+    }
+}
