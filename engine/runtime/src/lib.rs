@@ -1,1 +1,28 @@
-//! To be written.
+//! What a running program touches: its context, its maps, its helpers, and the rule of tail calls.
+//!
+//! ```text
+//!   frame ──▶ SkBuff ─┐
+//!                     ├─▶ Executable::run ──▶ r0, and what it left in packet, context, maps, path
+//!   ExecutionContext ─┘        │
+//!        (one a worker)        ├─ helpers/   one function each, called by both engines
+//!                              ├─ maps/      values that stay where they are
+//!                              └─ tail_call  bounds ▸ limit ▸ slot ▸ count, then jump
+//! ```
+//!
+//! The three types to know: [`SkBuff`], what `struct __sk_buff` is a view of; [`ExecutionContext`], what belongs to a
+//! worker; [`Map`].
+//!
+//! Deliberately not here: how instructions run (the engines), what a verdict means (`tc`), where frames come from
+//! (`replay`).
+#![deny(unsafe_code)]
+
+mod exec;
+mod executable;
+pub mod maps;
+pub mod skb;
+pub mod tail_call;
+
+pub use exec::{Batch, ExecutionContext, Fault, FaultKind, PathEntry};
+pub use executable::{Context, Executable, ProgramId, ProgramInfo};
+pub use maps::{Map, MapError, ProgArray};
+pub use skb::{SKB_LAYOUT, SkBuff};

@@ -1,0 +1,141 @@
+use std::ops::{Deref, DerefMut};
+
+use bpfreplay_uapi::limits::MAX_TAIL_CALL_CNT;
+use crossbeam_epoch as epoch;
+
+use crate::executable::ProgramId;
+use crate::tail_call::TailCallFailures;
+
+/// Programs one run can go through: the entry and 33 tail calls.
+pub const MAX_PATH: usize = MAX_TAIL_CALL_CNT as usize + 1;
+
+/// What belongs to a worker and is reached by every run on it: jitted code has its address in a pinned register.
+///
+/// The fields up to `path` are read and written by jitted code at their offsets.
+#[derive(Debug)]
+#[repr(C)]
+pub struct ExecutionContext {
+    /// Tail calls taken in this run; shared by all programs, prog arrays and subprograms of the run.
+    pub tail_call_cnt: u32,
+    /// The CPU id programs see, and the index of their per-CPU values: the worker's number.
+    pub cpu: u32,
+    /// The programs of this run in order; entries 0 to `tail_call_cnt` are valid.
+    pub path: [PathEntry; MAX_PATH],
+
+    /// What `bpf_ktime_get_ns` returns: nanoseconds of the capture's clock.
+    pub now_ns: u64,
+    /// State of `bpf_get_prandom_u32`: seeded, so that a replay repeats.
+    pub prandom: u64,
+    /// What `bpf_redirect` asked for in this hook run; acted on if the verdict is `TC_ACT_REDIRECT`.
+    pub redirect: Option<Redirect>,
+    /// Why the interpreter ended this run early.
+    pub fault: Option<Fault>,
+    /// Tail calls that fell through, by program, instruction, index and reason.
+    pub tail_call_failures: TailCallFailures,
+}
+
+/// One program of a run's path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct PathEntry {
+    /// The program.
+    pub prog: ProgramId,
+    /// The prog array index it was reached by; meaningless for the entry.
+    pub index: u32,
+}
+
+/// What a program asked of `bpf_redirect`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Redirect {
+    /// The device.
+    pub ifindex: u32,
+    /// 0 or `BPF_F_INGRESS`.
+    pub flags: u64,
+}
+
+/// A violation the checking interpreter stopped at: on a verified program, a verifier bug.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// The program.
+    pub prog: ProgramId,
+    /// The xlated slot.
+    pub pc: u32,
+    /// What it did.
+    pub kind: FaultKind,
+}
+
+/// What a program did that it must not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultKind {
+    /// Read or wrote `size` bytes at an address that no live region covers.
+    OutOfBounds {
+        /// The address.
+        addr: u64,
+        /// Bytes.
+        size: u32,
+    },
+    /// Wrote to memory it may only read.
+    ReadOnly {
+        /// The address.
+        addr: u64,
+    },
+    /// Ran past the last instruction or jumped outside the program.
+    BadJump,
+    /// An instruction that no verified program has.
+    BadInstruction,
+    /// Passed a helper something its prototype does not allow, in this argument (1 to 5).
+    BadArgument(u8),
+    /// Went deeper than the call frames there are.
+    CallDepth,
+    /// Used up its instruction budget.
+    StepLimit,
+}
+
+impl ExecutionContext {
+    /// The context of worker number `cpu`.
+    #[must_use]
+    pub fn new(cpu: u32) -> ExecutionContext {
+        ExecutionContext {
+            tail_call_cnt: 0,
+            cpu,
+            path: [PathEntry::default(); MAX_PATH],
+            now_ns: 0,
+            prandom: u64::from(cpu).wrapping_add(0x9e37_79b9_7f4a_7c15),
+            redirect: None,
+            fault: None,
+            tail_call_failures: TailCallFailures::default(),
+        }
+    }
+
+    /// Opens a batch: until it is dropped, no program that a prog array slot held is freed.
+    pub fn batch(&mut self) -> Batch<'_> {
+        Batch { exec: self, _guard: epoch::pin() }
+    }
+
+    /// The programs the last run went through.
+    #[must_use]
+    pub fn path(&self) -> &[PathEntry] {
+        &self.path[..=(self.tail_call_cnt as usize).min(MAX_PATH - 1)]
+    }
+}
+
+/// A stretch of runs under one epoch guard. Programs run only inside one.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    exec: &'a mut ExecutionContext,
+    _guard: epoch::Guard,
+}
+
+impl Deref for Batch<'_> {
+    type Target = ExecutionContext;
+
+    fn deref(&self) -> &ExecutionContext {
+        self.exec
+    }
+}
+
+impl DerefMut for Batch<'_> {
+    fn deref_mut(&mut self) -> &mut ExecutionContext {
+        self.exec
+    }
+}

@@ -1,0 +1,55 @@
+use std::any::Any;
+use std::fmt;
+
+use bpfreplay_uapi::ProgType;
+
+use crate::exec::Batch;
+use crate::skb::SkBuff;
+
+/// A program's number in this process: what a lookup in a prog array gives, and what a path records.
+pub type ProgramId = u32;
+
+/// What is known of a program that can run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProgramInfo {
+    /// Unique in this process, from 1.
+    pub id: ProgramId,
+    /// The C symbol.
+    pub name: String,
+    /// The type.
+    pub prog_type: ProgType,
+    /// The expected attach type.
+    pub expected_attach_type: u32,
+    /// Whether it runs as machine code.
+    pub jited: bool,
+    /// Whether any instruction or helper of it may write or resize the packet. (What it tail-calls may, too.)
+    pub writes_packet: bool,
+}
+
+/// A program prepared by an engine. This is all that `tc` and `replay` see of engines.
+pub trait Executable: Send + Sync + fmt::Debug {
+    /// What it is.
+    fn info(&self) -> &ProgramInfo;
+
+    /// Runs it, through its tail calls, to the exit; returns r0 of the last program. The run's counter, path and
+    /// fault are in the batch's context, reset at entry.
+    ///
+    /// `context` must be of the kind the program's type has.
+    fn run(&self, context: Context<'_>, batch: &mut Batch<'_>) -> u64;
+
+    /// The word a prog array slot holds for it: for machine code the address of its tail entry, else its id.
+    /// Never 0.
+    fn tail_entry(&self) -> usize;
+
+    /// For engines to find their own programs behind a slot.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// What r1 points to at entry.
+#[derive(Debug)]
+pub enum Context<'a> {
+    /// A `struct __sk_buff`.
+    Skb(&'a mut SkBuff),
+    /// Plain bytes, read-only.
+    Plain(&'a [u8]),
+}
