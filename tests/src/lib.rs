@@ -1,1 +1,12 @@
-//! To be written.
+//! What the cross-crate suites share: the kernel as an oracle, and where captures lie.
+//!
+//! The suites themselves are in `tests/tests`. Most of their cases are files that every engine runs.
+//!
+//! The three types to know: [`Kernel`], bpf(2) of the running kernel; [`kernel::KernelInstance`], linked programs and
+//! their maps loaded into it; [`captures`], the files suites replay.
+#![deny(unsafe_code)]
+
+pub mod captures;
+pub mod kernel;
+
+pub use kernel::Kernel;

@@ -1,0 +1,44 @@
+//! Where captures lie: those shipped in `pcaps/`, and a folder of others beside the project, if there is one.
+
+use std::path::{Path, PathBuf};
+
+/// The project's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("the tests crate lies in the project").to_owned()
+}
+
+/// The shipped captures that are whole, sorted by name.
+#[must_use]
+pub fn shipped() -> Vec<PathBuf> {
+    in_folder(&root().join("pcaps"))
+}
+
+/// Captures of other projects in `../shared/captures`, sorted by name. Empty, and said so, where the folder is absent.
+#[must_use]
+pub fn foreign() -> Vec<PathBuf> {
+    let folder = root().join("../shared/captures");
+    if !folder.is_dir() {
+        eprintln!("skipped: the captures of other projects ({} is absent)", folder.display());
+        return Vec::new();
+    }
+    in_folder(&folder)
+}
+
+/// Shipped and foreign captures.
+#[must_use]
+pub fn all() -> Vec<PathBuf> {
+    let mut all = shipped();
+    all.extend(foreign());
+    all
+}
+
+fn in_folder(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let is_capture = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "pcap" || ext == "pcapng");
+    let mut files: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_capture).collect();
+    files.sort();
+    files
+}

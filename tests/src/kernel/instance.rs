@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::os::fd::AsRawFd;
+
+use bpfreplay_isa::Insn;
+use bpfreplay_program::{MapContent, MapSpec, Program};
+use bpfreplay_uapi::MapType;
+use bpfreplay_uapi::map::create_flags;
+
+use super::sys::{Fd, Kernel};
+
+/// Programs of one object and their maps, loaded into the kernel as `bpftool prog loadall` would.
+#[derive(Debug)]
+pub struct KernelInstance {
+    kernel: Kernel,
+    specs: Vec<MapSpec>,
+    maps: Vec<Fd>,
+    programs: BTreeMap<String, Fd>,
+}
+
+/// Why an object did not load.
+#[derive(Debug)]
+pub enum LoadError {
+    /// A map could not be made or filled.
+    Map {
+        /// Which.
+        name: String,
+        /// The kernel's error.
+        error: io::Error,
+    },
+    /// A program was refused.
+    Program(RefusedProgram),
+}
+
+/// A program the kernel refused.
+#[derive(Debug)]
+pub struct RefusedProgram {
+    /// Which.
+    pub name: String,
+    /// The kernel's error.
+    pub error: io::Error,
+    /// The verifier's log.
+    pub log: String,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Map { name, error } => write!(f, "map {name}: {error}"),
+            LoadError::Program(RefusedProgram { name, error, log }) => {
+                write!(f, "program {name}: {error}\n{log}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+impl KernelInstance {
+    /// Makes the maps, loads the programs, fills data sections and prog arrays.
+    ///
+    /// # Errors
+    ///
+    /// The first map or program the kernel refuses.
+    pub fn load(kernel: Kernel, programs: &[Program]) -> Result<KernelInstance, LoadError> {
+        let specs = programs.first().map_or_else(Vec::new, |program| program.maps.to_vec());
+        let maps = specs.iter().map(|spec| make_map(kernel, spec)).collect::<Result<Vec<Fd>, _>>()?;
+        let btf = programs.first().and_then(|program| program.btf.clone());
+        let btf = match btf {
+            Some(bytes) => Some(kernel.load_btf(&bytes).map_err(|(error, log)| refused("BTF", error, log))?),
+            None => None,
+        };
+        let mut instance = KernelInstance { kernel, specs, maps, programs: BTreeMap::new() };
+        for program in programs {
+            let insns = instance.with_map_fds(program);
+            let fd = kernel
+                .load_program(program, &insns, btf.as_ref().filter(|_| !program.funcs.is_empty()))
+                .map_err(|(error, log)| refused(&program.name, error, log))?;
+            instance.programs.insert(program.name.clone(), fd);
+        }
+        instance.fill_prog_arrays()?;
+        Ok(instance)
+    }
+
+    /// The kernel this is loaded into.
+    #[must_use]
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// A program by name.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<&Fd> {
+        self.programs.get(name)
+    }
+
+    /// A map by name, with what it was made from.
+    #[must_use]
+    pub fn map(&self, name: &str) -> Option<(&MapSpec, &Fd)> {
+        let at = self.specs.iter().position(|spec| spec.name == name)?;
+        Some((&self.specs[at], &self.maps[at]))
+    }
+
+    /// Every map with what it was made from.
+    pub fn maps(&self) -> impl Iterator<Item = (&MapSpec, &Fd)> {
+        self.specs.iter().zip(&self.maps)
+    }
+
+    /// All entries of a map, by key. Per-CPU values come one CPU after the other, each rounded up to 8 bytes.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn entries(&self, name: &str) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+        let (spec, fd) = self.map(name).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
+        let size = match spec.map_type {
+            MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash => {
+                spec.value_size.next_multiple_of(8) as usize * possible_cpus()
+            }
+            _ => spec.value_size as usize,
+        };
+        let mut entries = BTreeMap::new();
+        let mut key = None;
+        while let Some(next) = self.kernel.next_key(fd, key.as_deref(), spec.key_size as usize)? {
+            match self.kernel.lookup(fd, &next, size) {
+                Ok(value) => drop(entries.insert(next.clone(), value)),
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(error) => return Err(error),
+            }
+            key = Some(next);
+        }
+        Ok(entries)
+    }
+
+    fn with_map_fds(&self, program: &Program) -> Vec<Insn> {
+        let mut insns = program.insns.clone();
+        let mut pc = 0;
+        while pc < insns.len() {
+            let wide = insns[pc].is_wide();
+            if wide && matches!(insns[pc].src(), 1 | 2) {
+                insns[pc].imm = self.maps[insns[pc].imm as usize].as_raw_fd();
+            }
+            pc += if wide { 2 } else { 1 };
+        }
+        insns
+    }
+
+    fn fill_prog_arrays(&self) -> Result<(), LoadError> {
+        for (spec, fd) in self.specs.iter().zip(&self.maps) {
+            let MapContent::Programs(slots) = &spec.content else { continue };
+            for (slot, name) in slots {
+                let error = |error| LoadError::Map { name: spec.name.clone(), error };
+                let program = self
+                    .programs
+                    .get(name)
+                    .ok_or_else(|| error(io::Error::from_raw_os_error(libc::ESRCH)))?;
+                self.kernel.update_prog(fd, *slot, program, 0).map_err(error)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// CPUs the kernel keeps per-CPU values for.
+#[must_use]
+pub fn possible_cpus() -> usize {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
+    let last = text.trim().rsplit(['-', ',']).next().and_then(|last| last.parse::<usize>().ok());
+    last.map_or(1, |last| last + 1)
+}
+
+fn make_map(kernel: Kernel, spec: &MapSpec) -> Result<Fd, LoadError> {
+    let error = |error| LoadError::Map { name: spec.name.clone(), error };
+    let inner =
+        spec.inner.as_deref().map(|inner| kernel.create_map(inner, None)).transpose().map_err(error)?;
+    let fd = kernel.create_map(spec, inner.as_ref()).map_err(error)?;
+    if let MapContent::Data { bytes, frozen } = &spec.content {
+        // .rodata is made RDONLY_PROG; user space fills it once, then freezes it.
+        kernel.update(&fd, &0u32.to_ne_bytes(), bytes, 0).map_err(error)?;
+        if *frozen {
+            debug_assert!(spec.map_flags & create_flags::RDONLY_PROG != 0, "{} must be read-only", spec.name);
+            kernel.freeze(&fd).map_err(error)?;
+        }
+    }
+    Ok(fd)
+}
+
+fn refused(name: &str, error: io::Error, log: String) -> LoadError {
+    LoadError::Program(RefusedProgram { name: name.to_owned(), error, log })
+}

@@ -1,0 +1,309 @@
+//! The one file that makes the system call.
+#![allow(unsafe_code, reason = "bpf(2) takes a union of raw addresses")]
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use bpfreplay_isa::Insn;
+use bpfreplay_program::{MapSpec, Program};
+use bpfreplay_uapi::MapType;
+
+use super::attr::{BtfLoad, FuncInfoRec, LineInfoRec, MapCreate, MapElem, ProgLoad, ProgTestRun};
+
+/// A map, program or BTF object of the kernel.
+pub type Fd = OwnedFd;
+
+/// bpf(2) of the running kernel, known to be permitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel(());
+
+/// Why the kernel cannot be the judge here.
+#[derive(Debug)]
+pub struct Unavailable(io::Error);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bpf(2) is not permitted here: {}", self.0)
+    }
+}
+
+/// What `BPF_PROG_TEST_RUN` gave back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TestRun {
+    /// r0, cut to 32 bits.
+    pub retval: u32,
+    /// The packet after the run.
+    pub data: Vec<u8>,
+    /// `struct __sk_buff` after the run.
+    pub ctx: Vec<u8>,
+    /// Average duration of one repetition, in ns.
+    pub duration_ns: u32,
+}
+
+const MAP_CREATE: libc::c_long = 0;
+const MAP_LOOKUP_ELEM: libc::c_long = 1;
+const MAP_UPDATE_ELEM: libc::c_long = 2;
+const MAP_DELETE_ELEM: libc::c_long = 3;
+const MAP_GET_NEXT_KEY: libc::c_long = 4;
+const PROG_LOAD: libc::c_long = 5;
+const PROG_TEST_RUN: libc::c_long = 10;
+const BTF_LOAD: libc::c_long = 18;
+const MAP_FREEZE: libc::c_long = 22;
+
+/// Room for a packet that a program made longer.
+const DATA_OUT_MAX: usize = 65536;
+/// `sizeof(struct __sk_buff)`.
+const CTX_SIZE: usize = 192;
+/// Room for the verifier's log.
+const LOG_SIZE: usize = 1 << 20;
+
+impl Kernel {
+    /// Finds out whether bpf(2) may be used, by making a map.
+    ///
+    /// # Errors
+    ///
+    /// With the reason, if not. Suites print it and skip.
+    pub fn probe() -> Result<Kernel, Unavailable> {
+        let kernel = Kernel(());
+        kernel.create_map(&MapSpec::new("probe", MapType::Array, 4, 4, 1), None).map_err(Unavailable)?;
+        Ok(kernel)
+    }
+
+    /// Makes a map. `inner` is the template of a map of maps.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn create_map(self, spec: &MapSpec, inner: Option<&Fd>) -> io::Result<Fd> {
+        let mut attr = MapCreate {
+            map_type: spec.map_type.id(),
+            key_size: spec.key_size,
+            value_size: spec.value_size,
+            max_entries: spec.max_entries,
+            map_flags: spec.map_flags,
+            inner_map_fd: inner.map_or(0, |fd| fd.as_raw_fd() as u32),
+            map_name: object_name(&spec.name),
+            map_extra: spec.map_extra,
+            ..MapCreate::default()
+        };
+        bpf(MAP_CREATE, &mut attr).map(owned)
+    }
+
+    /// `BPF_MAP_LOOKUP_ELEM`. `size` is the value's size as user space sees it (per-CPU: all CPUs).
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn lookup(self, map: &Fd, key: &[u8], size: usize) -> io::Result<Vec<u8>> {
+        let mut value = vec![0u8; size];
+        let mut attr = elem(map, key.as_ptr() as u64, value.as_mut_ptr() as u64, 0);
+        bpf(MAP_LOOKUP_ELEM, &mut attr).map(|_| value)
+    }
+
+    /// `BPF_MAP_UPDATE_ELEM`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn update(self, map: &Fd, key: &[u8], value: &[u8], flags: u64) -> io::Result<()> {
+        let mut attr = elem(map, key.as_ptr() as u64, value.as_ptr() as u64, flags);
+        bpf(MAP_UPDATE_ELEM, &mut attr).map(drop)
+    }
+
+    /// Puts a program into a prog array.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn update_prog(self, map: &Fd, slot: u32, program: &Fd, flags: u64) -> io::Result<()> {
+        self.update(map, &slot.to_ne_bytes(), &program.as_raw_fd().to_ne_bytes(), flags)
+    }
+
+    /// `BPF_MAP_DELETE_ELEM`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn delete(self, map: &Fd, key: &[u8]) -> io::Result<()> {
+        let mut attr = elem(map, key.as_ptr() as u64, 0, 0);
+        bpf(MAP_DELETE_ELEM, &mut attr).map(drop)
+    }
+
+    /// `BPF_MAP_GET_NEXT_KEY`: the first key for `None`, and `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, the end of the map excepted.
+    pub fn next_key(self, map: &Fd, key: Option<&[u8]>, key_size: usize) -> io::Result<Option<Vec<u8>>> {
+        let mut next = vec![0u8; key_size];
+        let address = key.map_or(0, |key| key.as_ptr() as u64);
+        let mut attr = elem(map, address, next.as_mut_ptr() as u64, 0);
+        match bpf(MAP_GET_NEXT_KEY, &mut attr) {
+            Ok(_) => Ok(Some(next)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `BPF_MAP_FREEZE`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn freeze(self, map: &Fd) -> io::Result<()> {
+        bpf(MAP_FREEZE, &mut elem(map, 0, 0, 0)).map(drop)
+    }
+
+    /// `BPF_BTF_LOAD`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's number and its log.
+    pub fn load_btf(self, btf: &[u8]) -> Result<Fd, (io::Error, String)> {
+        let mut log = vec![0u8; LOG_SIZE];
+        let mut attr = BtfLoad {
+            btf: btf.as_ptr() as u64,
+            log_buf: log.as_mut_ptr() as u64,
+            size: btf.len() as u32,
+            log_size: LOG_SIZE as u32,
+            log_level: 1,
+            pad: 0,
+        };
+        bpf(BTF_LOAD, &mut attr).map(owned).map_err(|error| (error, text(&log)))
+    }
+
+    /// `BPF_PROG_LOAD` of instructions whose map references are already file descriptors.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's number and the verifier's log.
+    pub fn load_program(
+        self,
+        program: &Program,
+        insns: &[Insn],
+        btf: Option<&Fd>,
+    ) -> Result<Fd, (io::Error, String)> {
+        let mut license = program.license.clone().into_bytes();
+        license.push(0);
+        let (funcs, lines) = match btf {
+            Some(_) => (func_info(program), line_info(program)),
+            None => (Vec::new(), Vec::new()),
+        };
+        let mut attr = ProgLoad {
+            prog_type: program.prog_type.id(),
+            insn_cnt: insns.len() as u32,
+            insns: insns.as_ptr() as u64,
+            license: license.as_ptr() as u64,
+            prog_name: object_name(&program.name),
+            expected_attach_type: program.expected_attach_type,
+            prog_btf_fd: btf.map_or(0, |fd| fd.as_raw_fd() as u32),
+            func_info_rec_size: size_of::<FuncInfoRec>() as u32,
+            func_info: funcs.as_ptr() as u64,
+            func_info_cnt: funcs.len() as u32,
+            line_info_rec_size: size_of::<LineInfoRec>() as u32,
+            line_info: lines.as_ptr() as u64,
+            line_info_cnt: lines.len() as u32,
+            ..ProgLoad::default()
+        };
+        if let Ok(fd) = bpf(PROG_LOAD, &mut attr) {
+            return Ok(owned(fd));
+        }
+        // Again with a log: a log too small for an accepted program would make the load fail.
+        let mut log = vec![0u8; LOG_SIZE];
+        (attr.log_level, attr.log_size, attr.log_buf) = (1, LOG_SIZE as u32, log.as_mut_ptr() as u64);
+        bpf(PROG_LOAD, &mut attr).map(owned).map_err(|error| (error, text(&log)))
+    }
+
+    /// `BPF_PROG_TEST_RUN` with a context buffer in and out, so that `wire_len` is set.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, for instance EINVAL for a frame shorter than 14 bytes.
+    pub fn test_run(self, program: &Fd, data: &[u8], ctx_in: &[u8], repeat: u32) -> io::Result<TestRun> {
+        let mut data_out = vec![0u8; DATA_OUT_MAX];
+        let mut ctx_out = vec![0u8; CTX_SIZE];
+        let mut attr = ProgTestRun {
+            prog_fd: program.as_raw_fd() as u32,
+            data_size_in: data.len() as u32,
+            data_size_out: DATA_OUT_MAX as u32,
+            data_in: data.as_ptr() as u64,
+            data_out: data_out.as_mut_ptr() as u64,
+            repeat,
+            ctx_size_in: ctx_in.len() as u32,
+            ctx_size_out: CTX_SIZE as u32,
+            ctx_in: if ctx_in.is_empty() { 0 } else { ctx_in.as_ptr() as u64 },
+            ctx_out: ctx_out.as_mut_ptr() as u64,
+            ..ProgTestRun::default()
+        };
+        bpf(PROG_TEST_RUN, &mut attr)?;
+        data_out.truncate(attr.data_size_out as usize);
+        ctx_out.truncate(attr.ctx_size_out as usize);
+        Ok(TestRun { retval: attr.retval, data: data_out, ctx: ctx_out, duration_ns: attr.duration })
+    }
+
+    /// `BPF_PROG_TEST_RUN` `repeat` times with nothing copied out: the kernel's side of a benchmark. Gives the average
+    /// duration in ns as the kernel measured it, and the last return value.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn test_run_repeat(self, program: &Fd, data: &[u8], repeat: u32) -> io::Result<(u32, u32)> {
+        let mut attr = ProgTestRun {
+            prog_fd: program.as_raw_fd() as u32,
+            data_size_in: data.len() as u32,
+            data_in: data.as_ptr() as u64,
+            repeat,
+            ..ProgTestRun::default()
+        };
+        bpf(PROG_TEST_RUN, &mut attr)?;
+        Ok((attr.duration, attr.retval))
+    }
+}
+
+/// Calls bpf(2). Every address in `attr` is of a buffer the caller holds across the call, with the size stated beside
+/// it.
+fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<i32> {
+    // SAFETY: `attr` is one of the `repr(C)` structs of `attr.rs`, valid for reads and writes of its size, which is
+    // passed; the kernel writes nowhere but into it and into buffers whose addresses and sizes its fields name, and
+    // all callers above keep those buffers alive and as large as stated.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
+}
+
+fn owned(fd: i32) -> Fd {
+    // SAFETY: only called with a descriptor that bpf(2) has just made and nothing else owns.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+fn elem(map: &Fd, key: u64, value: u64, flags: u64) -> MapElem {
+    MapElem { map_fd: map.as_raw_fd() as u32, pad: 0, key, value, flags }
+}
+
+/// At most 15 bytes, of the characters the kernel allows in names.
+fn object_name(name: &str) -> [u8; 16] {
+    let mut out = [0u8; 16];
+    for (to, from) in out[..15].iter_mut().zip(name.bytes()) {
+        *to = if from.is_ascii_alphanumeric() || from == b'_' || from == b'.' { from } else { b'_' };
+    }
+    out
+}
+
+fn text(log: &[u8]) -> String {
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[..end]).into_owned()
+}
+
+fn func_info(program: &Program) -> Vec<FuncInfoRec> {
+    program.funcs.iter().map(|func| FuncInfoRec { insn_off: func.insn_off, type_id: func.btf_id }).collect()
+}
+
+fn line_info(program: &Program) -> Vec<LineInfoRec> {
+    let record = |line: &bpfreplay_program::LineInfo| LineInfoRec {
+        insn_off: line.insn_off,
+        file_name_off: line.btf_off.0,
+        line_off: line.btf_off.1,
+        line_col: line.line << 10 | line.column,
+    };
+    program.lines.iter().map(record).collect()
+}
