@@ -192,10 +192,7 @@ static __always_inline bool ipv4_options(struct __sk_buff *skb, __u32 off, __u32
 static __always_inline __u32 l4(struct __sk_buff *skb)
 {
 	jump(skb, &ipproto_jmp_table, STATE(skb)->ip_proto);
-	if (out_of_hops(skb))
-		return REASON_TAIL_CALL_LIMIT;
-	count(skb, PROTO_UNKNOWN);
-	return REASON_UNKNOWN_IPPROTO;
+	return out_of_hops(skb) ? REASON_TAIL_CALL_LIMIT : REASON_UNKNOWN_IPPROTO;
 }
 
 enum { IPV4_MORE_FRAGMENTS = 0x2000, IPV4_FRAGMENT_OFFSET = 0x1fff };

@@ -325,12 +325,14 @@ static __always_inline int finish(struct __sk_buff *skb, __u32 reason)
 
 	if (reason <= REASON_LAST_OK)
 		return TC_ACT_OK;
-	if (reason <= REASON_LAST_UNKNOWN)
+	if (reason <= REASON_LAST_UNKNOWN) {
+		count(skb, PROTO_UNKNOWN);
 		return TC_ACT_UNSPEC;
+	}
 	return TC_ACT_SHOT;
 }
 
-/* Forgets the headers outside: from here on the state is the inner packet's. */
+/* No header found yet in the packet that the state is about from here on. */
 static __always_inline void forget(struct __sk_buff *skb)
 {
 	struct parse_state *state = STATE(skb);
@@ -380,12 +382,13 @@ static __always_inline bool out_of_hops(struct __sk_buff *skb)
 	return STATE(skb)->hops >= TAIL_CALLS_MAX;
 }
 
-/* Into a tunnel: the packet of kind `layer` that begins at state->offset. */
+/*
+ * Into a tunnel: the packet of kind `layer` that begins at state->offset. The
+ * state becomes the inner packet's once parse_inner runs.
+ */
 static __always_inline __u32 enter(struct __sk_buff *skb, __u8 layer)
 {
-	forget(skb);
 	STATE(skb)->layer = layer;
-	STATE(skb)->depth++;
 	jump(skb, &inner_jmp_table, 0);
 	return REASON_TAIL_CALL_LIMIT;
 }

@@ -30,6 +30,8 @@ int packet_parser(struct __sk_buff *skb)
 SEC("tc")
 int parse_inner(struct __sk_buff *skb)
 {
+	forget(skb);
+	STATE(skb)->depth++;
 	return finish(skb, packet(skb, STATE(skb)->layer, 0));
 }
 
