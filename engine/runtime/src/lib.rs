@@ -22,7 +22,7 @@ pub mod maps;
 pub mod skb;
 pub mod tail_call;
 
-pub use exec::{Batch, ExecutionContext, Fault, FaultKind, PathEntry};
+pub use exec::{Batch, ExecutionContext, Fault, FaultKind, PathEntry, Redirect};
 pub use executable::{Context, Executable, ProgramId, ProgramInfo};
 pub use maps::{Map, MapError, ProgArray};
 pub use skb::{SKB_LAYOUT, SkBuff};
