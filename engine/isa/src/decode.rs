@@ -174,8 +174,8 @@ const fn size(opcode: u8) -> Size {
 fn alu_class(insn: Insn, width: Width) -> Decoded {
     let code = insn.opcode & 0xf0;
     match code {
-        f::NEG => {
-            require(insn.opcode & f::SRC_X == 0 && insn.src() == 0 && insn.off == 0 && insn.imm == 0)?;
+        f::NEG if insn.opcode & f::SRC_X == 0 => {
+            require(insn.src() == 0 && insn.off == 0 && insn.imm == 0)?;
             Ok(Instruction::Neg { width, dst: dst(insn)? })
         }
         f::END => endian(insn, width),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   [u8; 8] ──▶ Insn ──decode──▶ Instruction ──Display──▶ "r1 += r2"
-//!           ◀──      ◀──encode──             ◀──assemble──
+//!           ◀──      ◀──encode──             ◀──assemble──    labels, names
 //!                                    │
 //!                                   sem    what it computes: the one definition every engine answers to
 //! ```
@@ -18,18 +18,25 @@
 //!
 //! Heads up: before changing this crate read RFC 9669 sections 3 to 5.
 #![forbid(unsafe_code)]
+// A new row of a table must break every match that does not handle it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod ops;
 pub mod sem;
 
+mod assemble;
 mod decode;
+mod disassemble;
 mod encode;
+mod group;
 mod insn;
 mod instruction;
 mod reg;
 
+pub use assemble::{AssembleError, AssembleErrorKind, Assembly, Symbols, assemble};
 pub use decode::{DecodeError, DecodeErrorKind, decode, decode_program};
 pub use encode::encode;
+pub use group::Group;
 pub use insn::{Class, Insn};
 pub use instruction::{CallTarget, Imm64, Instruction, Operand, PacketIndex};
 pub use ops::{AluOp, AtomicOp, EndianOp, JmpOp, Size, Width};

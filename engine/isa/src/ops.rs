@@ -133,33 +133,33 @@ macro_rules! for_each_jmp_op {
 
 /// Atomic read-modify-write (RFC 9669 section 5.3, tables 12 and 13).
 ///
-/// Row: name, immediate, whether the old value goes to a register, meaning: the new memory value from the old one,
-/// the source and (compare-and-exchange only) r0. All fetching forms write the source register except `Cmpxchg`,
-/// which writes r0.
+/// Row: name, operator or function in LLVM's text, immediate, whether the old value goes to a register, meaning: the
+/// new memory value from the old one, the source and (compare-and-exchange only) r0. All fetching forms write the
+/// source register except `Cmpxchg`, which writes r0.
 #[macro_export]
 macro_rules! for_each_atomic_op {
     ($consume:ident) => {
         $consume! {
             /// `*mem += src`.
-            Add      0x00 false |old, src, _r0| old.wrapping_add(src);
+            Add      "+="               0x00 false |old, src, _r0| old.wrapping_add(src);
             /// `*mem |= src`.
-            Or       0x40 false |old, src, _r0| old | src;
+            Or       "|="               0x40 false |old, src, _r0| old | src;
             /// `*mem &= src`.
-            And      0x50 false |old, src, _r0| old & src;
+            And      "&="               0x50 false |old, src, _r0| old & src;
             /// `*mem ^= src`.
-            Xor      0xa0 false |old, src, _r0| old ^ src;
+            Xor      "^="               0xa0 false |old, src, _r0| old ^ src;
             /// `src = fetch_add(mem, src)`.
-            FetchAdd 0x01 true  |old, src, _r0| old.wrapping_add(src);
+            FetchAdd "atomic_fetch_add" 0x01 true  |old, src, _r0| old.wrapping_add(src);
             /// `src = fetch_or(mem, src)`.
-            FetchOr  0x41 true  |old, src, _r0| old | src;
+            FetchOr  "atomic_fetch_or"  0x41 true  |old, src, _r0| old | src;
             /// `src = fetch_and(mem, src)`.
-            FetchAnd 0x51 true  |old, src, _r0| old & src;
+            FetchAnd "atomic_fetch_and" 0x51 true  |old, src, _r0| old & src;
             /// `src = fetch_xor(mem, src)`.
-            FetchXor 0xa1 true  |old, src, _r0| old ^ src;
+            FetchXor "atomic_fetch_xor" 0xa1 true  |old, src, _r0| old ^ src;
             /// `src = xchg(mem, src)`.
-            Xchg     0xe1 true  |_old, src, _r0| src;
+            Xchg     "xchg"             0xe1 true  |_old, src, _r0| src;
             /// `r0 = cmpxchg(mem, r0, src)`: stores the source where memory equals r0; r0 gets the old value.
-            Cmpxchg  0xf1 true  |old, src, r0| if old == r0 { src } else { old };
+            Cmpxchg  "cmpxchg"          0xf1 true  |old, src, r0| if old == r0 { src } else { old };
         }
     };
 }
@@ -229,7 +229,7 @@ macro_rules! jmp_enum {
 for_each_jmp_op!(jmp_enum);
 
 macro_rules! atomic_enum {
-    ($($(#[$doc:meta])* $name:ident $imm:literal $fetch:literal |$o:ident, $s:ident, $r:ident| $body:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident $text:literal $imm:literal $fetch:literal |$o:ident, $s:ident, $r:ident| $body:expr;)*) => {
         /// An atomic operation.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub enum AtomicOp { $($(#[$doc])* $name,)* }
@@ -237,6 +237,12 @@ macro_rules! atomic_enum {
         impl AtomicOp {
             /// Every operation, in table order.
             pub const ALL: &[AtomicOp] = &[$(AtomicOp::$name),*];
+
+            /// The operator (forms that fetch nothing) or function (forms that do) in LLVM's BPF syntax.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(AtomicOp::$name => $text,)* }
+            }
 
             /// The immediate that encodes it.
             #[must_use]
@@ -274,4 +280,14 @@ pub enum EndianOp {
 impl EndianOp {
     /// Every operation.
     pub const ALL: [EndianOp; 3] = [EndianOp::ToLe, EndianOp::ToBe, EndianOp::Swap];
+
+    /// The name in LLVM's BPF syntax, without the number of bits.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            EndianOp::ToLe => "le",
+            EndianOp::ToBe => "be",
+            EndianOp::Swap => "bswap",
+        }
+    }
 }

@@ -54,7 +54,7 @@ macro_rules! conditions {
 crate::for_each_jmp_op!(conditions);
 
 macro_rules! atomics {
-    ($($(#[$doc:meta])* $name:ident $imm:literal $fetch:literal |$o:ident, $s:ident, $r:ident| $body:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident $text:literal $imm:literal $fetch:literal |$o:ident, $s:ident, $r:ident| $body:expr;)*) => {
         /// The memory value after a 64-bit atomic operation.
         #[must_use]
         #[inline]
@@ -131,15 +131,18 @@ pub fn mov_sx(width: Width, size: Size, src: u64) -> u64 {
 #[must_use]
 #[inline]
 pub fn endian(op: EndianOp, size: Size, value: u64) -> u64 {
-    match (op, size) {
-        (EndianOp::ToLe, Size::B) | (EndianOp::ToBe, Size::B) | (EndianOp::Swap, Size::B) => {
-            u64::from(value as u8)
-        }
-        (EndianOp::ToLe, Size::H) => u64::from(value as u16),
-        (EndianOp::ToLe, Size::W) => u64::from(value as u32),
-        (EndianOp::ToLe | EndianOp::ToBe | EndianOp::Swap, Size::Dw) if op == EndianOp::ToLe => value,
-        (EndianOp::ToLe | EndianOp::ToBe | EndianOp::Swap, Size::Dw) => value.swap_bytes(),
-        (EndianOp::ToBe | EndianOp::Swap, Size::H) => u64::from((value as u16).swap_bytes()),
-        (EndianOp::ToBe | EndianOp::Swap, Size::W) => u64::from((value as u32).swap_bytes()),
+    match op {
+        EndianOp::ToLe => match size {
+            Size::B => u64::from(value as u8),
+            Size::H => u64::from(value as u16),
+            Size::W => u64::from(value as u32),
+            Size::Dw => value,
+        },
+        EndianOp::ToBe | EndianOp::Swap => match size {
+            Size::B => u64::from(value as u8),
+            Size::H => u64::from((value as u16).swap_bytes()),
+            Size::W => u64::from((value as u32).swap_bytes()),
+            Size::Dw => value.swap_bytes(),
+        },
     }
 }
