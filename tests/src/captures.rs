@@ -12,7 +12,10 @@ pub fn root() -> PathBuf {
 /// The shipped captures that are whole, sorted by name.
 #[must_use]
 pub fn shipped() -> Vec<PathBuf> {
-    in_folder(&root().join("pcaps"))
+    let mut files = in_folder(&root().join("pcaps/generated"));
+    files.extend(in_folder(&root().join("pcaps/recorded")));
+    assert!(!files.is_empty(), "the project ships captures");
+    files
 }
 
 /// Captures of other projects in `../shared/captures`, sorted by name. Empty, and said so, where the folder is absent.

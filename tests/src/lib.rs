@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod captures;
+pub mod case;
 pub mod kernel;
 
 pub use kernel::Kernel;

@@ -1,0 +1,110 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use bpfreplay_isa::{CallTarget, Imm64, Instruction, Symbols, assemble, decode_program};
+use bpfreplay_program::{ArgKind, FuncInfo, Linkage, MapContent, MapSpec, Program, ReturnKind};
+use bpfreplay_uapi::{HelperId, MapType, ProgType};
+
+use super::btf;
+use super::file::{MapDef, ProgramDef};
+
+/// The map a case defines.
+///
+/// # Errors
+///
+/// A type that does not exist, or a slot that is no number.
+pub fn map_spec(def: &MapDef) -> anyhow::Result<MapSpec> {
+    let map_type = MapType::ALL.iter().copied().find(|map_type| map_type.name() == def.map_type);
+    let map_type = map_type.with_context(|| format!("map {}: unknown type {}", def.name, def.map_type))?;
+    let mut spec = MapSpec::new(&def.name, map_type, def.key_size, def.value_size, def.max_entries);
+    spec.map_flags = def.map_flags;
+    if !def.programs.is_empty() {
+        let slot = |slot: &String| slot.parse().with_context(|| format!("map {}: slot {slot}", def.name));
+        let mut slots = Vec::new();
+        for (key, name) in &def.programs {
+            slots.push((slot(key)?, name.clone()));
+        }
+        slots.sort();
+        spec.content = MapContent::Programs(slots);
+    }
+    Ok(spec)
+}
+
+/// Assembles a program. Labels that are called, or whose address is taken, become functions with BTF.
+///
+/// # Errors
+///
+/// Text that does not assemble, with line and column.
+pub fn assemble_program(def: &ProgramDef, maps: &Arc<[MapSpec]>) -> anyhow::Result<Program> {
+    let assembly =
+        assemble(&def.code, &Names(maps)).map_err(|error| anyhow::anyhow!("{}: {error}", def.name))?;
+    let prog_type = def.prog_type.as_deref().unwrap_or("sched_cls");
+    let Some(prog_type) = ProgType::ALL.iter().copied().find(|known| known.name() == prog_type) else {
+        bail!("{}: unknown program type {prog_type}", def.name);
+    };
+
+    let mut program = Program::new(&def.name, prog_type, assembly.insns.clone());
+    program.expected_attach_type = def.attach_type;
+    program.maps = Arc::clone(maps);
+
+    let starts = function_starts(&program)?;
+    let name_of =
+        |slot: usize| assembly.labels.iter().find(|(_, at)| *at == slot).map(|(name, _)| name.clone());
+    let names: Vec<String> = starts
+        .iter()
+        .map(
+            |slot| {
+                if *slot == 0 { def.name.clone() } else { name_of(*slot).unwrap_or(format!("func_{slot}")) }
+            },
+        )
+        .collect();
+    program.btf = Some(btf::functions(&names).into());
+    program.funcs = starts
+        .iter()
+        .zip(&names)
+        .enumerate()
+        .map(|(at, (slot, name))| FuncInfo {
+            insn_off: *slot as u32,
+            name: name.clone(),
+            linkage: if at == 0 { Linkage::Global } else { Linkage::Static },
+            ret: ReturnKind::Scalar,
+            args: vec![ArgKind::Ctx],
+            btf_id: btf::FIRST_FUNC + at as u32,
+        })
+        .collect();
+    Ok(program)
+}
+
+/// First slots of the functions: the entry, and what is called or has its address taken.
+fn function_starts(program: &Program) -> anyhow::Result<BTreeSet<usize>> {
+    let mut starts = BTreeSet::from([0]);
+    let Ok(instructions) = decode_program(&program.insns) else {
+        // Some cases are about instructions that do not decode.
+        return Ok(starts);
+    };
+    for (pc, instruction) in instructions {
+        let target = match instruction {
+            Instruction::Call(CallTarget::Local(off)) => off,
+            Instruction::LoadImm64 { value: Imm64::Func(off), .. } => off,
+            _ => continue,
+        };
+        let start = usize::try_from(pc as i64 + 1 + i64::from(target));
+        starts
+            .insert(start.with_context(|| format!("{}: call before the start at insn {pc}", program.name))?);
+    }
+    Ok(starts)
+}
+
+/// Names in assembly: the case's maps, the kernel's helpers.
+struct Names<'a>(&'a [MapSpec]);
+
+impl Symbols for Names<'_> {
+    fn map(&self, name: &str) -> Option<u32> {
+        self.0.iter().position(|spec| spec.name == name).map(|at| at as u32)
+    }
+
+    fn helper(&self, name: &str) -> Option<u32> {
+        HelperId::ALL.iter().find(|id| id.proto().name == name).map(|id| id.id())
+    }
+}

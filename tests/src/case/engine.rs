@@ -1,0 +1,75 @@
+use std::collections::BTreeMap;
+
+use bpfreplay_program::Program;
+use bpfreplay_uapi::Errno;
+
+/// What runs cases: one of our engines, or the kernel.
+pub trait Engine {
+    /// Its name in messages.
+    fn name(&self) -> &'static str;
+
+    /// Loads programs that share maps, and fills the prog arrays.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says.
+    fn load(&self, programs: &[Program]) -> anyhow::Result<Box<dyn Loaded>>;
+}
+
+/// Loaded programs and their maps.
+pub trait Loaded {
+    /// Runs a program on a frame, in the context `BPF_PROG_TEST_RUN` builds. `None`: the frame is refused.
+    ///
+    /// # Errors
+    ///
+    /// A fault, or a program that does not exist.
+    fn run(&mut self, program: &str, frame: &[u8]) -> anyhow::Result<Option<Outcome>>;
+
+    /// Puts a program into a slot of a prog array.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's number.
+    fn update(&mut self, map: &str, slot: u32, program: &str, flags: u64) -> Result<(), Errno>;
+
+    /// Empties a slot of a prog array.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's number.
+    fn delete(&mut self, map: &str, slot: u32) -> Result<(), Errno>;
+
+    /// Whether a slot of a prog array holds a program.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's number.
+    fn lookup(&mut self, map: &str, slot: u32) -> Result<(), Errno>;
+
+    /// All entries of a map by key, as user space reads them. Per-CPU values: the sum over CPUs of 8-byte words is
+    /// left to the caller; the values of all CPUs come one after the other, each rounded up to 8 bytes.
+    ///
+    /// # Errors
+    ///
+    /// A map that does not exist.
+    fn entries(&mut self, map: &str) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>>;
+}
+
+/// What a run left.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// r0, cut to 32 bits.
+    pub retval: u32,
+    /// The packet.
+    pub data: Vec<u8>,
+    /// `mark`.
+    pub mark: u32,
+    /// `priority`.
+    pub priority: u32,
+    /// `cb`.
+    pub cb: [u32; 5],
+    /// The programs it went through; the kernel does not tell.
+    pub path: Option<Vec<String>>,
+    /// Tail calls that fell through, as "program index reason"; the kernel does not tell.
+    pub failed: Option<Vec<String>>,
+}

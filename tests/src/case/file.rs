@@ -1,0 +1,131 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+/// One case: a file of `tests/cases`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What it shows, in one sentence.
+    pub what: String,
+    /// Where the rule comes from.
+    pub rule: String,
+    /// Why the kernel cannot run it.
+    pub kernel_skip: Option<String>,
+    /// The maps, in the order of their indexes.
+    #[serde(default, rename = "map")]
+    pub maps: Vec<MapDef>,
+    /// The programs.
+    #[serde(rename = "program")]
+    pub programs: Vec<ProgramDef>,
+    /// What to do, in order.
+    #[serde(rename = "step")]
+    pub steps: Vec<Step>,
+}
+
+/// A map of a case.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapDef {
+    /// Its name in the programs.
+    pub name: String,
+    /// bpftool's name of the type.
+    #[serde(rename = "type")]
+    pub map_type: String,
+    /// Bytes of a key.
+    #[serde(default = "four")]
+    pub key_size: u32,
+    /// Bytes of a value.
+    #[serde(default = "four")]
+    pub value_size: u32,
+    /// Entries at the most.
+    pub max_entries: u32,
+    /// `BPF_F_*`.
+    #[serde(default)]
+    pub map_flags: u32,
+    /// Programs in a prog array, by slot.
+    #[serde(default)]
+    pub programs: BTreeMap<String, String>,
+}
+
+fn four() -> u32 {
+    4
+}
+
+/// A program of a case.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramDef {
+    /// Its name.
+    pub name: String,
+    /// bpftool's name of the type; `sched_cls` if not stated.
+    #[serde(rename = "type")]
+    pub prog_type: Option<String>,
+    /// `expected_attach_type`.
+    #[serde(default)]
+    pub attach_type: u32,
+    /// BPF assembly; labels that are called are subprograms.
+    pub code: String,
+}
+
+/// One step of a case: exactly one of `run`, `update`, `delete`, `lookup`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Run this program on `frame`.
+    pub run: Option<String>,
+    /// Put `program` into `slot` of this prog array.
+    pub update: Option<String>,
+    /// Empty `slot` of this prog array.
+    pub delete: Option<String>,
+    /// Ask which program is in `slot` of this prog array.
+    pub lookup: Option<String>,
+    /// The slot of an update, delete or lookup.
+    pub slot: Option<u32>,
+    /// The program of an update; what a lookup must find.
+    pub program: Option<String>,
+    /// Flags of an update.
+    #[serde(default)]
+    pub flags: u64,
+    /// The error an update, delete or lookup must give; none means success.
+    pub error: Option<String>,
+    /// The frame of a run, in hex; 64 bytes of IPv4/TCP if not stated.
+    pub frame: Option<String>,
+    /// r0 a run must return, as u32.
+    pub retval: Option<u32>,
+    /// The programs a run must go through.
+    pub path: Option<Vec<String>>,
+    /// How many tail calls it must take.
+    pub tail_calls: Option<u32>,
+    /// `cb` after the run.
+    pub cb: Option<[u32; 5]>,
+    /// `mark` after the run.
+    pub mark: Option<u32>,
+    /// Tail calls that must fall through, as "program index reason", in the order of their counting.
+    pub failed: Option<Vec<String>>,
+    /// Values of array maps after the run: map, then index, then the value as a little-endian number.
+    #[serde(default)]
+    pub maps: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// The cases of a folder below `tests/`, with their names, sorted.
+///
+/// # Errors
+///
+/// A folder or file that cannot be read, or a file that is no case.
+pub fn cases(folder: &Path) -> anyhow::Result<Vec<(String, Case)>> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ext| ext == "toml") {
+            let text = std::fs::read_to_string(&path)?;
+            let case = toml::from_str(&text).with_context(|| path.display().to_string())?;
+            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            out.push((name, case));
+        }
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(out)
+}

@@ -1,0 +1,74 @@
+use std::collections::BTreeMap;
+use std::io;
+
+use anyhow::Context as _;
+use bpfreplay_program::Program;
+use bpfreplay_uapi::Errno;
+
+use super::engine::{Engine, Loaded, Outcome};
+use crate::kernel::{Kernel, KernelInstance, TestRun};
+
+/// The running kernel, by `BPF_PROG_TEST_RUN`.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelEngine(pub Kernel);
+
+impl Engine for KernelEngine {
+    fn name(&self) -> &'static str {
+        "kernel"
+    }
+
+    fn load(&self, programs: &[Program]) -> anyhow::Result<Box<dyn Loaded>> {
+        Ok(Box::new(KernelInstance::load(self.0, programs)?))
+    }
+}
+
+impl Loaded for KernelInstance {
+    fn run(&mut self, program: &str, frame: &[u8]) -> anyhow::Result<Option<Outcome>> {
+        let fd = self.program(program).with_context(|| format!("no program {program}"))?;
+        match self.kernel().test_run(fd, frame, &[0; 192], 1) {
+            Ok(run) => Ok(Some(outcome(run))),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn update(&mut self, map: &str, slot: u32, program: &str, flags: u64) -> Result<(), Errno> {
+        let (_, fd) = self.map(map).ok_or(Errno::ENOENT)?;
+        let program = self.program(program).ok_or(Errno::EBADF)?;
+        self.kernel().update_prog(fd, slot, program, flags).map_err(|error| errno(&error))
+    }
+
+    fn delete(&mut self, map: &str, slot: u32) -> Result<(), Errno> {
+        let (_, fd) = self.map(map).ok_or(Errno::ENOENT)?;
+        self.kernel().delete(fd, &slot.to_ne_bytes()).map_err(|error| errno(&error))
+    }
+
+    fn lookup(&mut self, map: &str, slot: u32) -> Result<(), Errno> {
+        let (_, fd) = self.map(map).ok_or(Errno::ENOENT)?;
+        self.kernel().lookup(fd, &slot.to_ne_bytes(), 4).map(drop).map_err(|error| errno(&error))
+    }
+
+    fn entries(&mut self, map: &str) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+        Ok(KernelInstance::entries(self, map)?)
+    }
+}
+
+fn outcome(run: TestRun) -> Outcome {
+    let word =
+        |off: usize| u32::from_ne_bytes(run.ctx[off..off + 4].try_into().expect("the context has 192 bytes"));
+    Outcome {
+        retval: run.retval,
+        mark: word(8),
+        priority: word(32),
+        cb: [word(48), word(52), word(56), word(60), word(64)],
+        data: run.data,
+        path: None,
+        failed: None,
+    }
+}
+
+fn errno(error: &io::Error) -> Errno {
+    let number = error.raw_os_error().unwrap_or_default();
+    let known = Errno::ALL.iter().copied().find(|errno| errno.number() == number);
+    known.unwrap_or_else(|| panic!("an error number the table lacks: {error}"))
+}

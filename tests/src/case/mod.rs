@@ -1,0 +1,23 @@
+//! Cases as files: programs in BPF assembly, what to do with them, and what must come of it.
+//!
+//! A case never names an engine. The runner loads it into each of them ([`Engine`]) and compares; a case that the
+//! kernel cannot judge says why in `kernel_skip`.
+//!
+//! ```text
+//!   tests/cases/*.toml ──▶ Case ──┬─▶ interpreter ─┐
+//!                                 ├─▶ jit ─────────┼─▶ the same outcome, and the one the case states
+//!                                 └─▶ kernel ──────┘
+//! ```
+
+mod assemble;
+mod btf;
+mod engine;
+mod file;
+mod kernel;
+mod run;
+
+pub use assemble::{assemble_program, map_spec};
+pub use engine::{Engine, Loaded, Outcome};
+pub use file::{Case, MapDef, ProgramDef, Step, cases};
+pub use kernel::KernelEngine;
+pub use run::check;

@@ -1,0 +1,105 @@
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+use bpfreplay_program::{MapSpec, Program};
+use bpfreplay_uapi::Errno;
+
+use super::assemble::{assemble_program, map_spec};
+use super::engine::{Engine, Loaded, Outcome};
+use super::file::{Case, Step};
+
+/// The frame of a run that states none: Ethernet, IPv4, TCP to port 80, 64 bytes.
+const DEFAULT_FRAME: &str = "00000000000002000000000108004500003200010000400666b8c0000201c63364010400005000000001\
+                             00000000500220004d0b000000000000000000000000000000";
+
+/// Runs a case on an engine.
+///
+/// # Errors
+///
+/// The first step whose outcome is not what the case states.
+pub fn check(case: &Case, engine: &dyn Engine) -> anyhow::Result<()> {
+    let maps = case.maps.iter().map(map_spec).collect::<anyhow::Result<Vec<MapSpec>>>()?;
+    let maps: Arc<[MapSpec]> = maps.into();
+    let programs = case
+        .programs
+        .iter()
+        .map(|program| assemble_program(program, &maps))
+        .collect::<anyhow::Result<Vec<Program>>>()?;
+    let mut loaded = engine.load(&programs)?;
+    for (at, step) in case.steps.iter().enumerate() {
+        one(step, loaded.as_mut()).with_context(|| format!("step {}", at + 1))?;
+    }
+    Ok(())
+}
+
+fn one(step: &Step, loaded: &mut dyn Loaded) -> anyhow::Result<()> {
+    let slot = || step.slot.context("the step states no slot");
+    let program = || step.program.as_deref().context("the step states no program");
+    match step {
+        Step { run: Some(name), .. } => {
+            let frame = unhex(step.frame.as_deref().unwrap_or(DEFAULT_FRAME))?;
+            let outcome = loaded.run(name, &frame)?.context("the frame was refused")?;
+            compare(step, &outcome)?;
+            compare_maps(step, loaded)
+        }
+        Step { update: Some(map), .. } => {
+            same_error(step, loaded.update(map, slot()?, program()?, step.flags))
+        }
+        Step { delete: Some(map), .. } => same_error(step, loaded.delete(map, slot()?)),
+        Step { lookup: Some(map), .. } => same_error(step, loaded.lookup(map, slot()?)),
+        _ => bail!("a step is one of run, update, delete, lookup"),
+    }
+}
+
+fn compare(step: &Step, outcome: &Outcome) -> anyhow::Result<()> {
+    fn same<T: PartialEq + std::fmt::Debug>(
+        what: &str,
+        want: Option<&T>,
+        got: Option<&T>,
+    ) -> anyhow::Result<()> {
+        match (want, got) {
+            (Some(want), Some(got)) => ensure!(want == got, "{what}: expected {want:?}, got {got:?}"),
+            (Some(_) | None, None) | (None, Some(_)) => {}
+        }
+        Ok(())
+    }
+    same("retval", step.retval.as_ref(), Some(&outcome.retval))?;
+    same("cb", step.cb.as_ref(), Some(&outcome.cb))?;
+    same("mark", step.mark.as_ref(), Some(&outcome.mark))?;
+    same("path", step.path.as_ref(), outcome.path.as_ref())?;
+    same("failed tail calls", step.failed.as_ref(), outcome.failed.as_ref())?;
+    let tail_calls = outcome.path.as_ref().map(|path| path.len() as u32 - 1);
+    same("tail calls", step.tail_calls.as_ref(), tail_calls.as_ref())
+}
+
+fn compare_maps(step: &Step, loaded: &mut dyn Loaded) -> anyhow::Result<()> {
+    for (map, wanted) in &step.maps {
+        let entries = loaded.entries(map)?;
+        for (index, want) in wanted {
+            let key = index.parse::<u32>().with_context(|| format!("{map}: index {index}"))?.to_ne_bytes();
+            let value = entries.get(&key[..]).with_context(|| format!("{map}[{index}] is not there"))?;
+            // Of a per-CPU value every CPU's: a case runs on one, the others hold zero.
+            let words = value.chunks(8).map(|chunk| {
+                let mut word = [0; 8];
+                word[..chunk.len()].copy_from_slice(chunk);
+                u64::from_le_bytes(word)
+            });
+            let got: u64 = words.sum();
+            ensure!(got == *want, "{map}[{index}]: expected {want}, got {got}");
+        }
+    }
+    Ok(())
+}
+
+fn same_error(step: &Step, result: Result<(), Errno>) -> anyhow::Result<()> {
+    let got = result.err().map(Errno::name);
+    ensure!(got == step.error.as_deref(), "expected {:?}, got {got:?}", step.error);
+    Ok(())
+}
+
+fn unhex(text: &str) -> anyhow::Result<Vec<u8>> {
+    let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    ensure!(digits.len() % 2 == 0, "a frame has an even number of hex digits");
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).context("a frame is hex");
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
