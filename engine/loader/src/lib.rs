@@ -1,1 +1,44 @@
-//! To be written.
+//! A clang object file to programs and maps, linked and ready for the verifier.
+//!
+//! ```text
+//!   prog.bpf.o ──elf──▶ sections, symbols, relocations ─┐
+//!              ──btf──▶ types, func and line info ──────┤
+//!                                                       ├──▶ maps       .maps, maps, .data/.bss/.rodata, .values
+//!                                                       ├──▶ functions  by symbol; a section's name says the type
+//!                                                       └──▶ link       CO-RE, references, subprograms appended
+//!                                                              │
+//!                                                              ▼
+//!                                               Object { programs, maps, license, btf }
+//! ```
+//!
+//! The three types to know: [`Object`], what a file holds; [`Options`], what to assume about it; [`LoadError`], what
+//! is wrong with it, naming section and offset.
+//!
+//! Programs come out complete: each has its entry function first and the subprograms it reaches behind it, map
+//! references are indices into the object's list of maps, and `BTF.ext` is rewritten to the linked offsets.
+//!
+//! Deliberately not here: anything that needs a running kernel. CO-RE relocations are resolved against the object's
+//! own types (or a BTF file that is given); kfuncs, ksyms, kconfig externs, struct_ops and arenas are refused by name.
+//! The `version` section is ignored, as kernels since 5.0 do; pinning and NUMA nodes of maps have no meaning here.
+//!
+//! Heads up: the conventions are collected in libbpf's documentation ("Program types and ELF sections") and in
+//! `Documentation/bpf/llvm_reloc.rst` and `btf.rst` of the kernel.
+#![forbid(unsafe_code)]
+
+mod btf;
+mod bytes;
+mod core_relo;
+mod elf;
+mod error;
+mod function;
+mod link;
+mod maps;
+mod object_file;
+mod reference;
+mod section_name;
+
+pub use elf::OBJECT_SIZE_MAX;
+pub use error::{BtfProblem, CoreProblem, LoadError, LoadErrorKind, MapProblem, Place};
+pub use link::LINKED_INSNS_MAX;
+pub use maps::{DATA_SECTION_MAX, MAPS_MAX};
+pub use object_file::{Note, Object, Options};

@@ -1,0 +1,258 @@
+//! What instructions refer to: maps, data and functions, by relocation (`Documentation/bpf/llvm_reloc.rst`).
+//!
+//! ```text
+//!   relocation      on         against          becomes
+//!   R_BPF_64_64     ld_imm64   a map            src 1, imm = index of the map
+//!   R_BPF_64_64     ld_imm64   data + addend    src 2, imm = index of the section's map, next imm = offset
+//!   R_BPF_64_64     ld_imm64   code + addend    src 4, imm = distance to the function, once linked
+//!   R_BPF_64_32     call       code + addend    src 1, imm = distance to the function, once linked
+//! ```
+
+use std::collections::HashMap;
+
+use bpfreplay_isa::{Class, Insn};
+
+use crate::btf::Btf;
+use crate::elf::{Elf, R_BPF_64_32, R_BPF_64_64, Relocation, Symbol, SymbolPlace};
+use crate::error::{LoadError, LoadErrorKind};
+use crate::function::{Code, Functions, SLOT};
+use crate::maps::{Maps, is_map_section};
+
+/// `call`, without its source.
+const OPCODE_CALL: u8 = 0x85;
+/// Source of a call to a function of the program (`BPF_PSEUDO_CALL`).
+const PSEUDO_CALL: u8 = 1;
+/// Source of a call to a kernel function (`BPF_PSEUDO_KFUNC_CALL`).
+const PSEUDO_KFUNC_CALL: u8 = 2;
+/// Source of an `ld_imm64` of a map (`BPF_PSEUDO_MAP_FD`).
+const PSEUDO_MAP: u8 = 1;
+/// Source of an `ld_imm64` of an address in a map's value (`BPF_PSEUDO_MAP_VALUE`).
+const PSEUDO_MAP_VALUE: u8 = 2;
+/// Source of an `ld_imm64` of a function's address (`BPF_PSEUDO_FUNC`).
+const PSEUDO_FUNC: u8 = 4;
+
+/// The calls and function addresses of an object; references to maps and data are in the instructions already.
+pub(crate) struct References {
+    /// By (index into [`Functions::code`], slot): index into [`Functions::all`].
+    functions: HashMap<(usize, u64), usize>,
+}
+
+impl References {
+    /// Resolves every reference, writing maps and data into the instructions.
+    pub(crate) fn resolve(
+        elf: &Elf<'_>,
+        btf: Option<&Btf>,
+        maps: &Maps,
+        functions: &mut Functions<'_>,
+    ) -> Result<References, LoadError> {
+        let mut found = References { functions: HashMap::new() };
+        for code in 0..functions.code.len() {
+            let section = functions.code[code].section;
+            refuse_preset_sources(&functions.code[code])?;
+            for relocation in &elf.sections[section].relocations {
+                found.relocate(elf, btf, maps, functions, code, relocation)?;
+            }
+            found.find_local_calls(functions, code)?;
+        }
+        Ok(found)
+    }
+
+    /// The function an instruction calls or takes the address of.
+    pub(crate) fn function(&self, code: usize, slot: u64) -> Option<usize> {
+        self.functions.get(&(code, slot)).copied()
+    }
+
+    fn relocate(
+        &mut self,
+        elf: &Elf<'_>,
+        btf: Option<&Btf>,
+        maps: &Maps,
+        functions: &mut Functions<'_>,
+        code: usize,
+        relocation: &Relocation,
+    ) -> Result<(), LoadError> {
+        let section = functions.code[code].name;
+        let symbol = &elf.symbols[relocation.symbol];
+        let fail = |kind| LoadError::at(section, relocation.offset, kind);
+        let slot = relocation.offset / SLOT;
+        let insn = functions.code[code].insns.get(slot as usize).copied();
+        let insn = insn.filter(|_| relocation.offset % SLOT == 0).ok_or_else(|| {
+            fail(LoadErrorKind::RelocationPastEnd { size: elf.sections[functions.code[code].section].size })
+        })?;
+        let on_wide = insn.is_wide() && functions.code[code].insns.len() as u64 > slot + 1;
+        match relocation.kind {
+            R_BPF_64_64 if on_wide => {
+                match target(elf, btf, maps, symbol, i64::from(insn.imm), Use::Load).map_err(fail)? {
+                    Target::Function { section, slot: at } => {
+                        let function = function_at(elf, functions, section, at).map_err(fail)?;
+                        self.functions.insert((code, slot), function);
+                        let first = &mut functions.code[code].insns[slot as usize];
+                        *first = with_src(insn, PSEUDO_FUNC, 0);
+                    }
+                    Target::Map(map) => {
+                        let first = &mut functions.code[code].insns[slot as usize];
+                        *first = with_src(insn, PSEUDO_MAP, map as i32);
+                    }
+                    Target::Data { map, offset } => {
+                        let insns = &mut functions.code[code].insns;
+                        insns[slot as usize] = with_src(insn, PSEUDO_MAP_VALUE, map as i32);
+                        insns[slot as usize + 1].imm = offset;
+                    }
+                }
+                Ok(())
+            }
+            R_BPF_64_32 if insn.opcode == OPCODE_CALL => {
+                match target(elf, btf, maps, symbol, i64::from(insn.imm), Use::Call).map_err(fail)? {
+                    Target::Function { section, slot: at } => {
+                        let function = function_at(elf, functions, section, at).map_err(fail)?;
+                        self.functions.insert((code, slot), function);
+                        functions.code[code].insns[slot as usize] = with_src(insn, PSEUDO_CALL, -1);
+                        Ok(())
+                    }
+                    Target::Map(_) | Target::Data { .. } => Err(fail(bad_reference(elf, symbol))),
+                }
+            }
+            R_BPF_64_64 | R_BPF_64_32 => Err(fail(LoadErrorKind::RelocatedInstruction {
+                symbol: symbol.name.to_owned(),
+                opcode: insn.opcode,
+            })),
+            kind => Err(fail(LoadErrorKind::RelocationType { kind, symbol: symbol.name.to_owned() })),
+        }
+    }
+
+    /// Calls within a section that the assembler resolved itself, and sources that only a loader may write.
+    fn find_local_calls(&mut self, functions: &Functions<'_>, code: usize) -> Result<(), LoadError> {
+        let section = &functions.code[code];
+        let mut second_of_wide = false;
+        for (slot, insn) in (0u64..).zip(&section.insns) {
+            if second_of_wide {
+                second_of_wide = false;
+                continue;
+            }
+            second_of_wide = insn.is_wide();
+            if self.functions.contains_key(&(code, slot)) {
+                continue;
+            }
+            let fail = |kind| LoadError::at(section.name, slot * SLOT, kind);
+            if insn.opcode == OPCODE_CALL && insn.src() == PSEUDO_KFUNC_CALL {
+                return Err(fail(LoadErrorKind::Kfunc(format!("#{}", insn.imm))));
+            }
+            if insn.opcode == OPCODE_CALL && insn.src() == PSEUDO_CALL {
+                let at = slot as i64 + 1 + i64::from(insn.imm);
+                let function = u64::try_from(at).ok().and_then(|at| functions.at(section.section, at));
+                let function = function.ok_or_else(|| {
+                    fail(LoadErrorKind::CallTarget { section: section.name.to_owned(), insn: at })
+                })?;
+                self.functions.insert((code, slot), function);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The source of an `ld_imm64` is the loader's to write; one that is set already would be taken for a map or function.
+fn refuse_preset_sources(code: &Code<'_>) -> Result<(), LoadError> {
+    let mut second_of_wide = false;
+    for (slot, insn) in (0u64..).zip(&code.insns) {
+        if !second_of_wide && insn.is_wide() && insn.src() != 0 {
+            return Err(LoadError::at(code.name, slot * SLOT, LoadErrorKind::PresetSource(insn.src())));
+        }
+        second_of_wide = !second_of_wide && insn.is_wide();
+    }
+    Ok(())
+}
+
+/// What a relocation points at.
+enum Target {
+    Map(usize),
+    Data { map: usize, offset: i32 },
+    Function { section: usize, slot: i64 },
+}
+
+/// How the instruction uses it: the addend of a call counts slots from the next one, that of a load bytes.
+#[derive(Clone, Copy)]
+enum Use {
+    Load,
+    Call,
+}
+
+fn target(
+    elf: &Elf<'_>,
+    btf: Option<&Btf>,
+    maps: &Maps,
+    symbol: &Symbol<'_>,
+    addend: i64,
+    usage: Use,
+) -> Result<Target, LoadErrorKind> {
+    let section = match symbol.place {
+        SymbolPlace::Section(section) => section,
+        SymbolPlace::Undefined => return Err(undefined(btf, symbol, usage)),
+        SymbolPlace::Common => return Err(LoadErrorKind::Common(symbol.name.to_owned())),
+        SymbolPlace::Absolute => return Err(bad_reference_in("(absolute)", symbol)),
+    };
+    let name = elf.sections[section].name;
+    let value = i64::try_from(symbol.value).map_err(|_| bad_reference(elf, symbol))?;
+    if elf.sections[section].kind == crate::elf::SectionKind::Code {
+        let slot = match usage {
+            Use::Call => (value % SLOT as i64 == 0).then(|| value / SLOT as i64 + addend + 1),
+            Use::Load => ((value + addend) % SLOT as i64 == 0).then(|| (value + addend) / SLOT as i64),
+        };
+        let slot = slot.ok_or_else(|| bad_reference(elf, symbol))?;
+        return Ok(Target::Function { section, slot });
+    }
+    let offset = value.checked_add(addend).ok_or_else(|| bad_reference(elf, symbol))?;
+    if is_map_section(name) {
+        let start = u64::try_from(offset).ok();
+        return start.and_then(|start| maps.at(section, start)).map(Target::Map).ok_or_else(|| {
+            LoadErrorKind::NotAMap { section: name.to_owned(), offset: offset.cast_unsigned() }
+        });
+    }
+    if let Some(map) = maps.data_section(section) {
+        let size = elf.sections[section].size;
+        return match i32::try_from(offset) {
+            Ok(fits) if fits >= 0 && fits.cast_unsigned() < size as u32 => Ok(Target::Data { map, offset: fits }),
+            _ => Err(LoadErrorKind::DataRange { section: name.to_owned(), offset, size }),
+        };
+    }
+    Err(bad_reference(elf, symbol))
+}
+
+fn function_at(
+    elf: &Elf<'_>,
+    functions: &Functions<'_>,
+    section: usize,
+    slot: i64,
+) -> Result<usize, LoadErrorKind> {
+    u64::try_from(slot).ok().and_then(|slot| functions.at(section, slot)).ok_or_else(|| {
+        LoadErrorKind::CallTarget { section: elf.sections[section].name.to_owned(), insn: slot }
+    })
+}
+
+/// Which kind of kernel symbol a declaration asks for: clang puts externs into BTF data sections of their own.
+fn undefined(btf: Option<&Btf>, symbol: &Symbol<'_>, usage: Use) -> LoadErrorKind {
+    let name = symbol.name.to_owned();
+    let declared_in = |section| btf.is_some_and(|btf| btf.datasec_has(section, symbol.name));
+    match usage {
+        _ if declared_in(".kconfig") => LoadErrorKind::Kconfig(name),
+        Use::Call if declared_in(".ksyms") => LoadErrorKind::Kfunc(name),
+        Use::Load if declared_in(".ksyms") => LoadErrorKind::Ksym(name),
+        Use::Call | Use::Load => LoadErrorKind::Undefined(name),
+    }
+}
+
+fn bad_reference(elf: &Elf<'_>, symbol: &Symbol<'_>) -> LoadErrorKind {
+    let section = match symbol.place {
+        SymbolPlace::Section(section) => elf.sections[section].name,
+        SymbolPlace::Undefined | SymbolPlace::Absolute | SymbolPlace::Common => "",
+    };
+    bad_reference_in(section, symbol)
+}
+
+fn bad_reference_in(section: &str, symbol: &Symbol<'_>) -> LoadErrorKind {
+    LoadErrorKind::BadReference { symbol: symbol.name.to_owned(), section: section.to_owned() }
+}
+
+fn with_src(insn: Insn, src: u8, imm: i32) -> Insn {
+    debug_assert!(matches!(insn.class(), Class::Ld | Class::Jmp));
+    Insn::new(insn.opcode, insn.dst(), src, insn.off, imm)
+}
