@@ -33,21 +33,51 @@ pub(crate) struct Type {
 /// What a type is (`BTF_KIND_*`).
 pub(crate) enum Kind {
     Void,
-    Int { size: u32, signed: bool },
+    Int {
+        size: u32,
+        signed: bool,
+    },
     Ptr(u32),
-    Array { elem: u32, nelems: u32 },
-    Struct { size: u32, members: Vec<Member>, union: bool },
-    Enum { size: u32, values: Vec<EnumValue>, wide: bool },
+    Array {
+        elem: u32,
+        nelems: u32,
+    },
+    Struct {
+        size: u32,
+        members: Vec<Member>,
+        union: bool,
+    },
+    Enum {
+        size: u32,
+        values: Vec<EnumValue>,
+        wide: bool,
+    },
     Fwd,
     Typedef(u32),
     /// `volatile`, `const`, `restrict`, type tags: no meaning here beyond the type they qualify.
     Modifier(u32),
-    Func { proto: u32, linkage: FuncLinkage },
-    FuncProto { ret: u32, params: Vec<Param> },
-    Var { ty: u32 },
-    Datasec { size: u32, vars: Vec<SecVar> },
-    Float { size: u32 },
-    DeclTag { target: u32, component: Option<u32> },
+    Func {
+        proto: u32,
+        linkage: FuncLinkage,
+    },
+    FuncProto {
+        ret: u32,
+        params: Vec<Param>,
+    },
+    Var {
+        ty: u32,
+    },
+    Datasec {
+        size: u32,
+        vars: Vec<SecVar>,
+    },
+    Float {
+        size: u32,
+    },
+    DeclTag {
+        target: u32,
+        component: Option<u32>,
+    },
 }
 
 /// `enum btf_func_linkage`.
@@ -92,9 +122,9 @@ impl Btf {
 
     /// The type with this id. Ids that come from parsed types exist.
     pub(crate) fn get(&self, id: u32) -> Result<&Type, LoadError> {
-        self.types.get(id as usize).ok_or_else(|| {
-            problem(0, BtfProblem::TypeId { id, count: self.types.len() })
-        })
+        self.types
+            .get(id as usize)
+            .ok_or_else(|| problem(0, BtfProblem::TypeId { id, count: self.types.len() }))
     }
 
     /// Every type with its id, without void.
@@ -178,7 +208,9 @@ impl Btf {
     /// The data section with this name.
     pub(crate) fn datasec(&self, name: &str) -> Option<(u32, &[SecVar])> {
         self.types().find_map(|(id, ty)| match &ty.kind {
-            Kind::Datasec { vars, .. } if self.name(ty).is_ok_and(|n| n == name) => Some((id, vars.as_slice())),
+            Kind::Datasec { vars, .. } if self.name(ty).is_ok_and(|n| n == name) => {
+                Some((id, vars.as_slice()))
+            }
             _ => None,
         })
     }
@@ -186,9 +218,8 @@ impl Btf {
     /// The function or variable of this name in a data section, such as an extern in `.ksyms`.
     pub(crate) fn datasec_has(&self, section: &str, symbol: &str) -> bool {
         self.datasec(section).is_some_and(|(_, vars)| {
-            vars.iter().any(|var| {
-                self.get(var.ty).is_ok_and(|ty| self.name(ty).is_ok_and(|name| name == symbol))
-            })
+            vars.iter()
+                .any(|var| self.get(var.ty).is_ok_and(|ty| self.name(ty).is_ok_and(|name| name == symbol)))
         })
     }
 

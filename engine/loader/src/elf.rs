@@ -255,7 +255,8 @@ fn attach_relocations<'data>(
             .map_err(|error| LoadError::at(own_name, 0, LoadErrorKind::BadElf(error.to_string())))?;
         let Some((rels, _)) = rels else { continue };
         if target >= sections.len() {
-            let kind = LoadErrorKind::BadElf(format!("relocations for section {target}, which does not exist"));
+            let kind =
+                LoadErrorKind::BadElf(format!("relocations for section {target}, which does not exist"));
             return Err(LoadError::at(own_name, 0, kind));
         }
         for rel in rels {
@@ -280,6 +281,7 @@ fn attach_relocations<'data>(
 }
 
 fn utf8(name: &[u8]) -> Result<&str, LoadError> {
-    std::str::from_utf8(name)
-        .map_err(|_| LoadErrorKind::BadElf(format!("name {:?} is not UTF-8", name.escape_ascii().to_string())).into())
+    std::str::from_utf8(name).map_err(|_| {
+        LoadErrorKind::BadElf(format!("name {:?} is not UTF-8", name.escape_ascii().to_string())).into()
+    })
 }

@@ -52,7 +52,9 @@ pub enum LoadErrorKind {
     },
 
     /// A section of instructions whose name says no program type.
-    #[error("section name says no program type (known: tc, tcx/ingress, classifier, action, xdp, socket, kprobe/...); give the type explicitly")]
+    #[error(
+        "section name says no program type (known: tc, tcx/ingress, classifier, action, xdp, socket, kprobe/...); give the type explicitly"
+    )]
     UnknownSection,
     /// A program type Linux has and this engine has not.
     #[error("programs of type {0} are not supported")]
@@ -129,7 +131,9 @@ pub enum LoadErrorKind {
         symbol: String,
     },
     /// A relocation on an instruction that cannot take one.
-    #[error("relocation against '{symbol}' on an instruction (opcode {opcode:#04x}) that is neither ld_imm64 nor a call")]
+    #[error(
+        "relocation against '{symbol}' on an instruction (opcode {opcode:#04x}) that is neither ld_imm64 nor a call"
+    )]
     RelocatedInstruction {
         /// The symbol.
         symbol: String,

@@ -109,8 +109,9 @@ impl<'a> Linker<'a> {
                 if let Some(callee) = self.references.function(function.code, function.start + slot) {
                     let start = layout.start.get(&callee).copied().unwrap_or_default() as i64;
                     // Both count from the next slot; for an address that is the second half of the ld_imm64.
-                    insn.imm = i32::try_from(start - pc - 1)
-                        .map_err(|_| self.at(function, slot, LoadErrorKind::Unsupported("a call this far")))?;
+                    insn.imm = i32::try_from(start - pc - 1).map_err(|_| {
+                        self.at(function, slot, LoadErrorKind::Unsupported("a call this far"))
+                    })?;
                 }
                 out.push(insn);
             }

@@ -67,7 +67,13 @@ impl Maps {
                 let spec = data::read(elf, section, btf)?;
                 maps.data_sections.insert(index, maps.specs.len());
                 maps.specs.push(spec);
-                maps.places.push(MapPlace { section: index, start: 0, end: section.size, values: None, id: None });
+                maps.places.push(MapPlace {
+                    section: index,
+                    start: 0,
+                    end: section.size,
+                    values: None,
+                    id: None,
+                });
             }
         }
         Ok(maps)

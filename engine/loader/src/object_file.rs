@@ -150,7 +150,10 @@ impl fmt::Display for Note {
                 write!(f, "section '{section}' taken as {}; libbpf does not know the name", prog_type.name())
             }
             Note::LegacyMaps { section } => {
-                write!(f, "section '{section}' holds legacy map definitions, which libbpf 1.0 and later refuse")
+                write!(
+                    f,
+                    "section '{section}' holds legacy map definitions, which libbpf 1.0 and later refuse"
+                )
             }
         }
     }
@@ -183,8 +186,10 @@ fn notes(elf: &Elf<'_>, functions: &Functions<'_>) -> Vec<Note> {
         }
         _ => None,
     });
-    let maps = elf.sections.iter().filter(|s| s.name == "maps" || s.name.starts_with("maps/")).map(|section| {
-        Note::LegacyMaps { section: section.name.to_owned() }
-    });
+    let maps = elf
+        .sections
+        .iter()
+        .filter(|s| s.name == "maps" || s.name.starts_with("maps/"))
+        .map(|section| Note::LegacyMaps { section: section.name.to_owned() });
     sections.chain(maps).collect()
 }

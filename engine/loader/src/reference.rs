@@ -76,7 +76,7 @@ impl References {
         let fail = |kind| LoadError::at(section, relocation.offset, kind);
         let slot = relocation.offset / SLOT;
         let insn = functions.code[code].insns.get(slot as usize).copied();
-        let insn = insn.filter(|_| relocation.offset % SLOT == 0).ok_or_else(|| {
+        let insn = insn.filter(|_| relocation.offset.is_multiple_of(SLOT)).ok_or_else(|| {
             fail(LoadErrorKind::RelocationPastEnd { size: elf.sections[functions.code[code].section].size })
         })?;
         let on_wide = insn.is_wide() && functions.code[code].insns.len() as u64 > slot + 1;
@@ -210,7 +210,9 @@ fn target(
     if let Some(map) = maps.data_section(section) {
         let size = elf.sections[section].size;
         return match i32::try_from(offset) {
-            Ok(fits) if fits >= 0 && fits.cast_unsigned() < size as u32 => Ok(Target::Data { map, offset: fits }),
+            Ok(fits) if fits >= 0 && fits.cast_unsigned() < size as u32 => {
+                Ok(Target::Data { map, offset: fits })
+            }
             _ => Err(LoadErrorKind::DataRange { section: name.to_owned(), offset, size }),
         };
     }

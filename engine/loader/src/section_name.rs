@@ -201,7 +201,10 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_named() {
         assert_eq!(role("fentry/x"), Err(LoadErrorKind::UnsupportedProgramType("tracing (fentry)")));
-        assert_eq!(role("xdp.frags"), Err(LoadErrorKind::UnsupportedProgramType("xdp.frags (multi-buffer XDP)")));
+        assert_eq!(
+            role("xdp.frags"),
+            Err(LoadErrorKind::UnsupportedProgramType("xdp.frags (multi-buffer XDP)"))
+        );
         assert_eq!(role("parser"), Err(LoadErrorKind::UnknownSection));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::parse::{BTF_MAGIC, BTF_VERSION};
 use super::Btf;
+use super::parse::{BTF_MAGIC, BTF_VERSION};
 use crate::bytes::Bytes;
 use crate::error::{BtfProblem, LoadError, LoadErrorKind};
 

@@ -150,7 +150,11 @@ fn check_references(btf: &Btf) -> Result<(), LoadError> {
     let count = btf.types.len();
     for ty in &btf.types {
         let id = |id: u32| {
-            if (id as usize) < count { Ok(()) } else { Err(problem(ty.offset, BtfProblem::TypeId { id, count })) }
+            if (id as usize) < count {
+                Ok(())
+            } else {
+                Err(problem(ty.offset, BtfProblem::TypeId { id, count }))
+            }
         };
         let name = |off: u32| btf.string(off).map_err(|_| problem(ty.offset, BtfProblem::String(off)));
         name(ty.name_off)?;

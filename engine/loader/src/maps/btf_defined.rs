@@ -16,7 +16,12 @@ use crate::btf::{Btf, Kind, Member};
 use crate::elf::Elf;
 use crate::error::{LoadError, MapProblem};
 
-pub(super) fn read(elf: &Elf<'_>, section: usize, btf: Option<&Btf>, maps: &mut Maps) -> Result<(), LoadError> {
+pub(super) fn read(
+    elf: &Elf<'_>,
+    section: usize,
+    btf: Option<&Btf>,
+    maps: &mut Maps,
+) -> Result<(), LoadError> {
     let fail = |offset, map: &str, problem| LoadError::map(elf.sections[section].name, offset, map, problem);
     let first_symbol = || elf.symbols_in(section).find(|s| !s.name.is_empty()).map_or("", |s| s.name);
     let vars = btf.and_then(|btf| Some((btf, btf.datasec(".maps")?.1)));
@@ -30,7 +35,8 @@ pub(super) fn read(elf: &Elf<'_>, section: usize, btf: Option<&Btf>, maps: &mut 
             return Err(fail(start, name, MapProblem::NotADefinition));
         };
         let size = btf.size_of(ty)?.unwrap_or(0);
-        let definition = define(btf, ty, name, Nesting::Outer)?.map_err(|problem| fail(start, name, problem))?;
+        let definition =
+            define(btf, ty, name, Nesting::Outer)?.map_err(|problem| fail(start, name, problem))?;
         let place = MapPlace {
             section,
             start,
@@ -149,12 +155,10 @@ fn read_member(btf: &Btf, member: &Member, map: &str, nesting: Nesting, given: &
             let Kind::Ptr(to) = btf.resolve(elem)?.1.kind else { return wrong() };
             let values = match btf.resolve(to)?.1.kind {
                 Kind::FuncProto { .. } => Values::Programs,
-                Kind::Struct { .. } => {
-                    match define(btf, to, &format!("{map}.inner"), Nesting::Inner)? {
-                        Ok(inner) => Values::Maps(inner.spec),
-                        Err(problem) => return Ok(Err(problem)),
-                    }
-                }
+                Kind::Struct { .. } => match define(btf, to, &format!("{map}.inner"), Nesting::Inner)? {
+                    Ok(inner) => Values::Maps(inner.spec),
+                    Err(problem) => return Ok(Err(problem)),
+                },
                 _ => return wrong(),
             };
             given.values = Some((values, u64::from(member.bit_offset / 8)));
@@ -180,7 +184,8 @@ fn number(btf: &Btf, member: &Member) -> Result<Option<u64>, LoadError> {
 fn finish(name: &str, given: Members) -> Result<Definition, MapProblem> {
     let map_type = known_type(given.map_type.ok_or(MapProblem::NoType)?)?;
     let (mut key, mut value) = (given.key, given.value);
-    let holds_references = matches!(map_type, MapType::ProgArray | MapType::ArrayOfMaps | MapType::HashOfMaps);
+    let holds_references =
+        matches!(map_type, MapType::ProgArray | MapType::ArrayOfMaps | MapType::HashOfMaps);
     if holds_references {
         value.set("value_size", 4)?;
     }
@@ -190,13 +195,8 @@ fn finish(name: &str, given: Members) -> Result<Definition, MapProblem> {
     {
         key.bytes = Some(4);
     }
-    let mut spec = MapSpec::new(
-        name,
-        map_type,
-        key.bytes.unwrap_or(0),
-        value.bytes.unwrap_or(0),
-        given.max_entries,
-    );
+    let mut spec =
+        MapSpec::new(name, map_type, key.bytes.unwrap_or(0), value.bytes.unwrap_or(0), given.max_entries);
     spec.map_flags = given.map_flags;
     spec.map_extra = given.map_extra;
     // The kernel takes both ids or none.

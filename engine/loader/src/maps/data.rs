@@ -17,9 +17,9 @@ pub(super) fn is_data(section: &Section<'_>) -> bool {
 }
 
 fn prefix_of(name: &str) -> Option<&'static str> {
-    [".rodata", ".data", ".bss"].into_iter().find(|prefix| {
-        name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    })
+    [".rodata", ".data", ".bss"]
+        .into_iter()
+        .find(|prefix| name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
 pub(super) fn read(elf: &Elf<'_>, section: &Section<'_>, btf: Option<&Btf>) -> Result<MapSpec, LoadError> {
@@ -28,7 +28,8 @@ pub(super) fn read(elf: &Elf<'_>, section: &Section<'_>, btf: Option<&Btf>) -> R
         return Err(LoadError::at(section.name, relocation.offset, LoadErrorKind::PointerInData(symbol)));
     }
     let too_large = || {
-        let kind = LoadErrorKind::TooLarge { what: "data section", size: section.size, limit: DATA_SECTION_MAX };
+        let kind =
+            LoadErrorKind::TooLarge { what: "data section", size: section.size, limit: DATA_SECTION_MAX };
         LoadError::at(section.name, 0, kind)
     };
     if section.size > DATA_SECTION_MAX {

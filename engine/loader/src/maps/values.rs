@@ -50,7 +50,9 @@ pub(crate) fn fill(
         let Some(record) = ext.func_at(code.name, function.start * SLOT) else { continue };
         for tag in btf.decl_tags(record.type_id, None) {
             let target = tag.strip_prefix("tail:").and_then(|rest| rest.rsplit_once('/'));
-            let Some((name, Ok(slot))) = target.map(|(name, slot)| (name, slot.parse::<u64>())) else { continue };
+            let Some((name, Ok(slot))) = target.map(|(name, slot)| (name, slot.parse::<u64>())) else {
+                continue;
+            };
             if let Some(map) = maps.specs.iter().position(|spec| spec.name == name) {
                 filled.put(elf, maps, map, slot, function.name)?;
             }
@@ -109,8 +111,7 @@ fn from_relocation(
     let section_name = elf.sections[section].name;
     let symbol = &elf.symbols[relocation.symbol];
     if relocation.kind != R_BPF_64_ABS64 {
-        let kind =
-            LoadErrorKind::RelocationType { kind: relocation.kind, symbol: symbol.name.to_owned() };
+        let kind = LoadErrorKind::RelocationType { kind: relocation.kind, symbol: symbol.name.to_owned() };
         return Err(LoadError::at(section_name, relocation.offset, kind));
     }
     let contains = |p: &MapPlace| p.section == section && (p.start..p.end).contains(&relocation.offset);
@@ -118,7 +119,8 @@ fn from_relocation(
     let map = (0..maps.specs.len())
         .filter(|&map| {
             let place = &maps.places[map];
-            contains(place) || (place.section == section && place.values.is_some_and(|v| v <= relocation.offset))
+            contains(place)
+                || (place.section == section && place.values.is_some_and(|v| v <= relocation.offset))
         })
         .max_by_key(|&map| maps.places[map].start);
     let Some(map) = map else {
@@ -138,13 +140,16 @@ fn from_relocation(
         SymbolPlace::Section(target) if spec.map_type == MapType::ProgArray => functions
             .at(target, symbol.value / SLOT)
             .map(|function| &functions.all[function])
-            .filter(|function| function.entry && symbol.value % SLOT == 0)
+            .filter(|function| function.entry && symbol.value.is_multiple_of(SLOT))
             .map(|function| function.name)
-            .ok_or_else(|| fail(MapProblem::ValuesNotAProgram { slot: slot_word, symbol: symbol.name.to_owned() }))?,
-        SymbolPlace::Section(target) => maps
-            .at(target, symbol.value)
-            .map(|map| maps.specs[map].name.as_str())
-            .ok_or_else(|| fail(MapProblem::ValuesNotAMap { slot: slot_word, symbol: symbol.name.to_owned() }))?,
+            .ok_or_else(|| {
+                fail(MapProblem::ValuesNotAProgram { slot: slot_word, symbol: symbol.name.to_owned() })
+            })?,
+        SymbolPlace::Section(target) => {
+            maps.at(target, symbol.value).map(|map| maps.specs[map].name.as_str()).ok_or_else(|| {
+                fail(MapProblem::ValuesNotAMap { slot: slot_word, symbol: symbol.name.to_owned() })
+            })?
+        }
         SymbolPlace::Undefined | SymbolPlace::Absolute | SymbolPlace::Common => {
             let problem = MapProblem::ValuesNotAProgram { slot: slot_word, symbol: symbol.name.to_owned() };
             return Err(fail(problem));
