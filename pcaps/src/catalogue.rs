@@ -84,7 +84,6 @@ macro_rules! generated {
     (@build $($path:ident)::+ ($($argument:expr),*)) => { || $($path)::+($($argument),*) };
 }
 
-#[expect(dead_code, reason = "the first recordings come with record.sh")]
 const fn recorded(section: &'static str) -> Origin {
     Origin::Recorded { section }
 }
@@ -148,6 +147,16 @@ pub const CAPTURES: &[Capture] = captures![
     "generated/format_sections.pcapng", "four sections of both byte orders", generated!(pcapng::sections);
     "generated/format_blocks.pcapng", "unknown, custom, secrets and statistics blocks; comments, flags, hashes", generated!(pcapng::blocks);
     "generated/format_loose_options.pcapng", "options without an end, a comment that is not UTF-8, original length 0", generated!(pcapng::loose_options);
+
+    "recorded/tcp_loss.pcap", "300 kB of Linux TCP through a relay that loses 3 % of the frames and lets 3 % be overtaken: SACK, D-SACK, fast retransmission; ns", recorded("tcp_loss");
+    "recorded/tcp_offload.pcap", "400 kB of Linux TCP with offload on: frames up to 64 KiB, checksums not filled in", recorded("tcp_offload");
+    "recorded/http.pcapng", "curl and python's http.server over IPv4 and IPv6; two interfaces, of which lo with checksums not filled in", recorded("http");
+    "recorded/dns.pcap", "dig and dnsmasq over UDP and TCP, IPv4 and IPv6: A, AAAA, CNAME, MX, TXT, SRV, misses, EDNS", recorded("dns");
+    "recorded/icmp.pcap", "echoes, fragmented up to 20 kB, record-route and timestamp options; refused UDP ports; ARP without an answer", recorded("icmp");
+    "recorded/ipv6.pcap", "neighbour and router discovery, MLD, echoes, fragments, hop-by-hop and destination options, refused ports, HTTP", recorded("ipv6");
+    "recorded/vlan.pcap", "802.1Q VLAN 100, then 802.1ad VLAN 200 around it, pushed and popped by a tc program: ARP, ping, HTTP", recorded("vlan");
+    "recorded/vxlan.pcap", "VXLAN with VNI 42: ARP, neighbour discovery, ping with inner fragments, HTTP", recorded("vxlan");
+    "recorded/cooked.pcap", "all interfaces of a host, Linux cooked v2: ARP, ping, HTTP", recorded("cooked");
 
     "broken/empty.pcap", "no byte at all", generated!(broken::empty);
     "broken/text.pcap", "a text file", generated!(broken::text);
