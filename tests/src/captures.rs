@@ -45,3 +45,17 @@ fn in_folder(folder: &Path) -> Vec<PathBuf> {
     files.sort();
     files
 }
+
+/// Every compiled BPF object of the project, sorted.
+#[must_use]
+pub fn objects() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for folder in ["parsers/bpf", "parsers/bpf/oracle"] {
+        let entries = std::fs::read_dir(root().join(folder)).expect("the folder of objects");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        files.extend(paths.filter(|path| path.to_string_lossy().ends_with(".bpf.o")));
+    }
+    files.sort();
+    assert!(files.len() > 10, "the project ships objects");
+    files
+}

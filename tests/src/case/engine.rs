@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bpfreplay_program::Program;
 use bpfreplay_uapi::Errno;
@@ -13,7 +14,7 @@ pub trait Engine {
     /// # Errors
     ///
     /// What the engine says.
-    fn load(&self, programs: &[Program]) -> anyhow::Result<Box<dyn Loaded>>;
+    fn load(&self, programs: &[Arc<Program>]) -> anyhow::Result<Box<dyn Loaded>>;
 }
 
 /// Loaded programs and their maps.

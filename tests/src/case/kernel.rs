@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use bpfreplay_program::Program;
@@ -17,7 +18,7 @@ impl Engine for KernelEngine {
         "kernel"
     }
 
-    fn load(&self, programs: &[Program]) -> anyhow::Result<Box<dyn Loaded>> {
+    fn load(&self, programs: &[Arc<Program>]) -> anyhow::Result<Box<dyn Loaded>> {
         Ok(Box::new(KernelInstance::load(self.0, programs)?))
     }
 }

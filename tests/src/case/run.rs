@@ -23,8 +23,8 @@ pub fn check(case: &Case, engine: &dyn Engine) -> anyhow::Result<()> {
     let programs = case
         .programs
         .iter()
-        .map(|program| assemble_program(program, &maps))
-        .collect::<anyhow::Result<Vec<Program>>>()?;
+        .map(|program| Ok(Arc::new(assemble_program(program, &maps)?)))
+        .collect::<anyhow::Result<Vec<Arc<Program>>>>()?;
     let mut loaded = engine.load(&programs)?;
     for (at, step) in case.steps.iter().enumerate() {
         one(step, loaded.as_mut()).with_context(|| format!("step {}", at + 1))?;

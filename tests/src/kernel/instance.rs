@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use bpfreplay_isa::Insn;
 use bpfreplay_program::{MapContent, MapSpec, Program};
@@ -63,7 +64,7 @@ impl KernelInstance {
     /// # Errors
     ///
     /// The first map or program the kernel refuses.
-    pub fn load(kernel: Kernel, programs: &[Program]) -> Result<KernelInstance, LoadError> {
+    pub fn load(kernel: Kernel, programs: &[Arc<Program>]) -> Result<KernelInstance, LoadError> {
         let specs = programs.first().map_or_else(Vec::new, |program| program.maps.to_vec());
         let maps = specs.iter().map(|spec| make_map(kernel, spec)).collect::<Result<Vec<Fd>, _>>()?;
         let btf = programs.first().and_then(|program| program.btf.clone());

@@ -1,0 +1,24 @@
+//! Every shipped object: our loader links it, and the kernel takes what our loader linked.
+
+use bpfreplay_loader::Object;
+use bpfreplay_tests::Kernel;
+use bpfreplay_tests::captures::objects;
+use bpfreplay_tests::kernel::KernelInstance;
+
+#[test]
+fn the_kernel_takes_what_the_loader_links() {
+    let kernel = match Kernel::probe() {
+        Ok(kernel) => kernel,
+        Err(reason) => return eprintln!("skipped: {reason}"),
+    };
+    let mut failed = Vec::new();
+    for path in objects() {
+        let bytes = std::fs::read(&path).expect("an object");
+        let object = Object::parse(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(!object.programs.is_empty(), "{} holds programs", path.display());
+        if let Err(error) = KernelInstance::load(kernel, &object.programs) {
+            failed.push(format!("{}: {error}", path.display()));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
