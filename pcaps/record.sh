@@ -106,7 +106,7 @@ record_icmp() {
     quietly in_a ping -q -c 1 -s 20000 192.0.2.2
     quietly in_a ping -q -c 2 -i 0.05 -R 192.0.2.2
     quietly in_a ping -q -c 2 -i 0.05 -T tsandaddr 192.0.2.2
-    quietly in_a ping -q -c 1 -W 1 192.0.2.99 || true # nobody: ARP without an answer
+    in_a ping -q -c 1 -W 1 192.0.2.99 >"$work/log" || true # nobody: ARP without an answer
     in_a python3 "$here/record/datagrams.py" 192.0.2.2
     stop_capture
 }
@@ -122,7 +122,7 @@ record_ipv6() {
     settle
     quietly in_a ping -6 -q -c 3 -i 0.05 2001:db8::2
     quietly in_a ping -6 -q -c 2 -i 0.05 -s 4000 2001:db8::2
-    quietly in_a ping -6 -q -c 1 -W 1 2001:db8::99 || true
+    in_a ping -6 -q -c 1 -W 1 2001:db8::99 >"$work/log" || true
     quietly in_a ping -6 -q -c 1 -W 1 ff02::1%a0
     in_a python3 "$here/record/datagrams.py" 2001:db8::2
     serve_pages "$B" 2001:db8::2

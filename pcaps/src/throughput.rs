@@ -66,7 +66,7 @@ pub fn write_throughput(writer: impl Write, mix: Mix, seed: u64, frames: u64) ->
         let len = u32::try_from(frame.len()).expect("1518 at most");
         let time_us = index / FRAMES_PER_US;
         let record = RawPcapPacket {
-            ts_sec: START_S + u32::try_from(time_us / 1_000_000).unwrap_or(u32::MAX - START_S),
+            ts_sec: START_S.saturating_add(u32::try_from(time_us / 1_000_000).unwrap_or(u32::MAX)),
             ts_frac: u32::try_from(time_us % 1_000_000).expect("below a million"),
             incl_len: len,
             orig_len: len,
