@@ -131,21 +131,12 @@ pub const ORACLE: &[Object] = &[
     object!("packet_store", "stores into the packet by direct access"),
     object!("skb_hash", "set_hash, set_hash_invalid, pull_data"),
     object!("subprograms", "static functions with pointers to stack and packet"),
-    object!(
-        "tail_call_fail",
-        ["tail_call_fail", "again", "leaf"],
-        "tail calls that fail, and the limit"
-    ),
-    object!(
-        "tail_call_hierarchy",
-        ["tail_call_hierarchy", "leaf"],
-        "tail calls from functions"
-    ),
+    object!("tail_call_fail", ["tail_call_fail", "again", "leaf"], "tail calls that fail, and the limit"),
+    object!("tail_call_hierarchy", ["tail_call_hierarchy", "leaf"], "tail calls from functions"),
 ];
 
 /// Every embedded object.
-pub const ALL: &[&[Object]] =
-    &[&[PARSER_DPA, PARSER_LDABS, STRIP_TUNNEL, SYSCALL_DISPATCH], ORACLE];
+pub const ALL: &[&[Object]] = &[&[PARSER_DPA, PARSER_LDABS, STRIP_TUNNEL, SYSCALL_DISPATCH], ORACLE];
 
 #[cfg(test)]
 mod tests {

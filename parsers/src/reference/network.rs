@@ -125,6 +125,5 @@ fn extensions(walk: &mut Walk<'_>, first: IpNextHeaderProtocol) -> Next {
 /// Thirteen bits of offset, two reserved, one that says whether more follow.
 /// (pnet's own getter masks one bit too few.)
 fn is_later_fragment(header: &[u8]) -> bool {
-    FragmentPacket::new(header)
-        .is_some_and(|fragment| fragment.get_fragment_offset_with_flags() >> 3 != 0)
+    FragmentPacket::new(header).is_some_and(|fragment| fragment.get_fragment_offset_with_flags() >> 3 != 0)
 }

@@ -31,11 +31,11 @@ pub(super) fn tcp(walk: &mut Walk<'_>) -> Next {
 /// Kinds whose length is fixed: IANA TCP parameters.
 fn tcp_option_fits(kind: u8, len: usize) -> bool {
     match kind {
-        2 => len == 4,                             // maximum segment size, RFC 9293
-        3 => len == 3,                             // window scale, RFC 7323
-        4 => len == 2,                             // SACK permitted, RFC 2018
-        5 => matches!(len, 10 | 18 | 26 | 34),     // SACK, one to four blocks, RFC 2018
-        8 => len == 10,                            // timestamps, RFC 7323
+        2 => len == 4,                         // maximum segment size, RFC 9293
+        3 => len == 3,                         // window scale, RFC 7323
+        4 => len == 2,                         // SACK permitted, RFC 2018
+        5 => matches!(len, 10 | 18 | 26 | 34), // SACK, one to four blocks, RFC 2018
+        8 => len == 10,                        // timestamps, RFC 7323
         _ => true,
     }
 }

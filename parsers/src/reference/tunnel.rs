@@ -22,8 +22,7 @@ pub(super) fn gre(walk: &mut Walk<'_>) -> Next {
     if header.get_routing_present() != 0 {
         return Next::End(Reason::BadGreRouting);
     }
-    let optional =
-        [header.get_checksum_present(), header.get_key_present(), header.get_sequence_present()];
+    let optional = [header.get_checksum_present(), header.get_key_present(), header.get_sequence_present()];
     let len = 4 + 4 * optional.into_iter().map(usize::from).sum::<usize>();
     if walk.rest().len() < len {
         return Next::End(Reason::TruncGre);

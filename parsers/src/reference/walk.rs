@@ -75,12 +75,10 @@ impl<'a> Walk<'a> {
                     Some(program) => self.tail_call(program),
                     None => Next::End(Reason::UnknownIpproto),
                 },
-                Next::UdpPorts(source, destination) => {
-                    match Program::of_udp_ports(source, destination) {
-                        Some(program) => self.tail_call(program),
-                        None => Next::End(Reason::Parsed),
-                    }
-                }
+                Next::UdpPorts(source, destination) => match Program::of_udp_ports(source, destination) {
+                    Some(program) => self.tail_call(program),
+                    None => Next::End(Reason::Parsed),
+                },
                 Next::Inner(layer) => {
                     self.state.layer = layer;
                     self.tail_call(Program::ParseInner)
