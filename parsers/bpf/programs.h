@@ -35,6 +35,29 @@ int parse_inner(struct __sk_buff *skb)
 	return finish(skb, packet(skb, STATE(skb)->layer, 0));
 }
 
+static __always_inline void miss(void)
+{
+	__u32 zero = 0;
+	__u64 *misses = bpf_map_lookup_elem(&flow_misses, &zero);
+
+	if (misses)
+		++*misses;
+}
+
+static __always_inline struct flow *flow_of(struct __sk_buff *skb, struct flow_key *key)
+{
+	struct flow *flow = bpf_map_lookup_elem(&flows, key);
+
+	if (!flow) {
+		struct flow first = { .first_seen = skb->tstamp };
+
+		/* Another CPU may insert it first; NOEXIST keeps its counts. */
+		bpf_map_update_elem(&flows, key, &first, BPF_NOEXIST);
+		flow = bpf_map_lookup_elem(&flows, key);
+	}
+	return flow;
+}
+
 /* One packet more of the flow that the state's addresses and ports name. */
 static __always_inline void count_flow(struct __sk_buff *skb)
 {
@@ -45,10 +68,8 @@ static __always_inline void count_flow(struct __sk_buff *skb)
 		.ip_proto = state->ip_proto,
 		.ip_version = state->ip_version,
 	};
-	struct flow first = { .first_seen = skb->tstamp }, *flow;
-	__u32 zero = 0;
+	struct flow *flow;
 	struct header ip;
-	__u64 *misses;
 
 	if (state->ip_version == 4) {
 		if (!header(skb, state->l3_off, sizeof(struct iphdr), &ip))
@@ -62,16 +83,9 @@ static __always_inline void count_flow(struct __sk_buff *skb)
 		get_words(&ip, offsetof(struct ipv6hdr, daddr), key.daddr, 4);
 	}
 
-	flow = bpf_map_lookup_elem(&flows, &key);
+	flow = flow_of(skb, &key);
 	if (!flow) {
-		/* Another CPU may insert it first; NOEXIST keeps its counts. */
-		bpf_map_update_elem(&flows, &key, &first, BPF_NOEXIST);
-		flow = bpf_map_lookup_elem(&flows, &key);
-	}
-	if (!flow) {
-		misses = bpf_map_lookup_elem(&flow_misses, &zero);
-		if (misses)
-			++*misses;
+		miss();
 		return;
 	}
 	__sync_fetch_and_add(&flow->packets, 1);

@@ -14,6 +14,9 @@
 //!   says how the run ended and which verdict that is.
 //! - [`reference::Parsed`]: what [`reference::parse`] says should have happened.
 //!
+//! The syscall dispatcher has the same pair: [`SyscallEvent`] is the context its
+//! programs read, [`SyscallTally`] what its maps should hold afterwards.
+//!
 //! What it does not do: run anything (that is the engine's), build the objects
 //! (`make -C parsers/bpf`), or verify checksums, which a capture taken before
 //! offload has not got.
@@ -28,8 +31,10 @@ mod proto;
 mod reason;
 pub mod reference;
 mod state;
+mod syscall;
 
 pub use objects::{ALL, ORACLE, Object, PARSER_DPA, PARSER_LDABS, STRIP_TUNNEL, SYSCALL_DISPATCH};
 pub use proto::Proto;
 pub use reason::{Outcome, Reason};
 pub use state::{Layer, NotAState, OFF_NONE, State};
+pub use syscall::{FdIo, NotAnEvent, RECORDED_EVENTS, SyscallEvent, SyscallTally};
