@@ -50,7 +50,7 @@ pub(crate) enum Kind {
     Enum {
         size: u32,
         values: Vec<EnumValue>,
-        wide: bool,
+        signed: bool,
     },
     Fwd,
     Typedef(u32),

@@ -37,6 +37,7 @@ mod object_file;
 mod reference;
 mod section_name;
 
+pub use core_relo::{CORE_STEPS_MAX, POISON};
 pub use elf::OBJECT_SIZE_MAX;
 pub use error::{BtfProblem, CoreProblem, LoadError, LoadErrorKind, MapProblem, Place};
 pub use link::LINKED_INSNS_MAX;

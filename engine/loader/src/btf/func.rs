@@ -60,7 +60,10 @@ impl Btf {
         }
         match self.size_of(pointee)?.and_then(|size| u32::try_from(size).ok()) {
             Some(size) if size > 0 => Ok(ArgKind::Mem { size, nonnull }),
-            _ => Ok(ArgKind::Other(format!("a pointer to '{name}', whose size is not known"))),
+            _ => {
+                let name = if matches!(target.kind, Kind::Void) { "void" } else { name };
+                Ok(ArgKind::Other(format!("a pointer to '{name}', whose size is not known")))
+            }
         }
     }
 

@@ -93,7 +93,7 @@ fn read_type_inner(bytes: &mut Bytes<'_>) -> Option<Result<(u32, Kind), u32>> {
                 let value = if kflag { value.cast_signed() as i64 as u64 } else { u64::from(value) };
                 Some(EnumValue { name_off, value })
             })?;
-            Kind::Enum { size: word, values, wide: false }
+            Kind::Enum { size: word, values, signed: kflag }
         }
         7 => Kind::Fwd,
         8 => Kind::Typedef(word),
@@ -134,7 +134,7 @@ fn read_type_inner(bytes: &mut Bytes<'_>) -> Option<Result<(u32, Kind), u32>> {
                 let (name_off, low, high) = (bytes.u32()?, bytes.u32()?, bytes.u32()?);
                 Some(EnumValue { name_off, value: u64::from(high) << 32 | u64::from(low) })
             })?;
-            Kind::Enum { size: word, values, wide: true }
+            Kind::Enum { size: word, values, signed: kflag }
         }
         other => return Some(Err(other)),
     };
