@@ -3,15 +3,15 @@
  * Strips one tunnel header per pass and asks to be classified again.
  *
  *     pass 1   │Eth│ IPv4 │ UDP │VXLAN│Eth│ IPv4 │ GRE │ IPv6 │ TCP │...
- *     pass 2                          │Eth│ IPv4 │ GRE │ IPv6 │ TCP │...│ left over
- *     pass 3                          │Eth│              IPv6 │ TCP │...│ left over
+ *     pass 2                          │Eth│ IPv4 │ GRE │ IPv6 │ TCP │...│ 0...
+ *     pass 3                          │Eth│              IPv6 │ TCP │...│ 0...
  *     then     nothing to strip: TC_ACT_UNSPEC, and the next filter of the
  *              list (packet_parser, say) sees a plain frame
  *
  * The inner packet is moved to the front with load_bytes and store_bytes. The
  * frame keeps its length, as no helper here can shorten it; what is left over
- * lies behind the inner packet's own end, where its length field keeps parsers
- * out. `mark` counts the headers stripped, so it is still told when only the
+ * is zeroed, or a truncated inner packet would find the outer one's bytes behind
+ * it. `mark` counts the headers stripped, so it is still told when only the
  * inner frame is left; `tc_index` holds the bytes taken by the last pass.
  *
  * A tag in the bytes is no tunnel to it: at ingress the outer one is metadata.
@@ -124,6 +124,20 @@ static __always_inline struct inner find_inner(struct __sk_buff *skb, __be16 typ
 }
 
 /*
+ * The next chunk of what is left before `end`. The barrier makes clang forget
+ * the bounds, so that it keeps the tests the verifier reads them from.
+ */
+static __always_inline __u32 chunk_of(__u32 at, __u32 end)
+{
+	__u32 len = end - at;
+
+	if (len > CHUNK)
+		len = CHUNK;
+	asm volatile("" : "+r"(len));
+	return len;
+}
+
+/*
  * Moves the frame's bytes from `from` on to `to`, which is further in front.
  * Global, so that the loop is verified once and not for every way to get here.
  */
@@ -133,13 +147,9 @@ __noinline int move(struct __sk_buff *skb, __u32 to, __u32 from)
 	__u32 end = skb->len;
 
 	for (int i = 0; i < CHUNKS_MAX && from < end; i++) {
-		__u32 len = end - from;
+		__u32 len = chunk_of(from, end);
 		long err;
 
-		if (len > CHUNK)
-			len = CHUNK;
-		/* Not zero, and small: the helpers' verifier contract. */
-		asm volatile("" : "+r"(len));
 		if (len < 1 || len > CHUNK)
 			return -1;
 		err = bpf_skb_load_bytes(skb, from, chunk, len);
@@ -149,6 +159,22 @@ __noinline int move(struct __sk_buff *skb, __u32 to, __u32 from)
 			return err;
 		from += len;
 		to += len;
+	}
+	return from < end ? -1 : 0;
+}
+
+/* Zeroes the frame's bytes from `from` on. */
+__noinline int clear(struct __sk_buff *skb, __u32 from)
+{
+	__u8 zeros[CHUNK] = {};
+	__u32 end = skb->len;
+
+	for (int i = 0; i < CHUNKS_MAX && from < end; i++) {
+		__u32 len = chunk_of(from, end);
+
+		if (len < 1 || len > CHUNK || bpf_skb_store_bytes(skb, from, zeros, len, 0))
+			return -1;
+		from += len;
 	}
 	return from < end ? -1 : 0;
 }
@@ -171,7 +197,7 @@ int strip_tunnel(struct __sk_buff *skb)
 	if (to && bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &inner.type,
 				      sizeof(inner.type), 0))
 		return TC_ACT_SHOT;
-	if (move(skb, to, inner.off))
+	if (move(skb, to, inner.off) || clear(skb, skb->len - (inner.off - to)))
 		return TC_ACT_SHOT;
 
 	skb->mark++;
