@@ -1,9 +1,11 @@
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 use bpfreplay_uapi::limits::MAX_TAIL_CALL_CNT;
 use crossbeam_epoch as epoch;
 
 use crate::executable::ProgramId;
+use crate::gate::Inside;
+use crate::helpers::Trace;
 use crate::tail_call::TailCallFailures;
 
 /// Programs one run can go through: the entry and 33 tail calls.
@@ -28,10 +30,15 @@ pub struct ExecutionContext {
     pub prandom: u64,
     /// What `bpf_redirect` asked for in this hook run; acted on if the verdict is `TC_ACT_REDIRECT`.
     pub redirect: Option<Redirect>,
+    /// The program stack of the run, for helpers that are handed addresses no prototype checks (`%s`). Set by the
+    /// engine; empty means that nothing on the stack is readable to them.
+    pub stack: Range<u64>,
     /// Why the interpreter ended this run early.
     pub fault: Option<Fault>,
     /// Tail calls that fell through, by program, instruction, index and reason.
     pub tail_call_failures: TailCallFailures,
+    /// What programs printed.
+    pub trace: Trace,
 }
 
 /// One program of a run's path.
@@ -79,6 +86,13 @@ pub enum FaultKind {
         /// The address.
         addr: u64,
     },
+    /// An atomic access whose address is no multiple of its size.
+    Misaligned {
+        /// The address.
+        addr: u64,
+        /// Bytes.
+        size: u32,
+    },
     /// Ran past the last instruction or jumped outside the program.
     BadJump,
     /// An instruction that no verified program has.
@@ -102,14 +116,16 @@ impl ExecutionContext {
             now_ns: 0,
             prandom: u64::from(cpu).wrapping_add(0x9e37_79b9_7f4a_7c15),
             redirect: None,
+            stack: 0..0,
             fault: None,
             tail_call_failures: TailCallFailures::default(),
+            trace: Trace::default(),
         }
     }
 
     /// Opens a batch: until it is dropped, no program that a prog array slot held is freed.
     pub fn batch(&mut self) -> Batch<'_> {
-        Batch { exec: self, _guard: epoch::pin() }
+        Batch { exec: self, guard: epoch::pin(), _inside: Inside::enter() }
     }
 
     /// The programs the last run went through.
@@ -123,7 +139,15 @@ impl ExecutionContext {
 #[derive(Debug)]
 pub struct Batch<'a> {
     exec: &'a mut ExecutionContext,
-    _guard: epoch::Guard,
+    guard: epoch::Guard,
+    _inside: Inside,
+}
+
+impl Batch<'_> {
+    /// What keeps programs alive that leave a slot while this batch runs.
+    pub(crate) fn guard(&self) -> &epoch::Guard {
+        &self.guard
+    }
 }
 
 impl Deref for Batch<'_> {

@@ -18,11 +18,16 @@
 
 mod exec;
 mod executable;
+mod gate;
+pub mod helpers;
 pub mod maps;
+pub mod memory;
 pub mod skb;
 pub mod tail_call;
 
-pub use exec::{Batch, ExecutionContext, Fault, FaultKind, PathEntry, Redirect};
+pub use exec::{Batch, ExecutionContext, Fault, FaultKind, MAX_PATH, PathEntry, Redirect};
 pub use executable::{Context, Executable, ProgramId, ProgramInfo};
+pub use helpers::HelperFn;
 pub use maps::{Map, MapError, ProgArray};
-pub use skb::{SKB_LAYOUT, SkBuff};
+pub use memory::Memory;
+pub use skb::{Packet, SKB_LAYOUT, SkBuff};

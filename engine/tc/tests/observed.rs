@@ -87,6 +87,13 @@ fn verdict(hook: &Hook) -> Verdict {
     classify(hook, &mut SkBuff::default()).verdict
 }
 
+/// An skb without a packet, with these fields set.
+fn skb_with(set: impl FnOnce(&mut SkBuff)) -> SkBuff {
+    let mut skb = SkBuff::default();
+    set(&mut skb);
+    skb
+}
+
 const SHOT: Verdict = Verdict::Shot(DropReason::TcIngress);
 
 #[test]
@@ -174,7 +181,7 @@ fn classid_mode_reads_the_return_value_as_a_class() {
             skb.tc_classid = 0x77; // ignored in this mode
             retval as u64
         });
-        let mut skb = SkBuff { tc_index: 0x44, ..SkBuff::default() };
+        let mut skb = skb_with(|skb| skb.tc_index = 0x44);
         let done = classify(&hook(vec![Filter::classid(program, 0x1_0007, vec![])]), &mut skb);
         assert_eq!((done.verdict, skb.tc_index), (expected, tc_index), "{retval}");
     }
@@ -199,7 +206,7 @@ fn actions_decide_after_a_match() {
             Filter { prio: 1, ..Filter::classid(returns(-1), 0, vec![Action::Gact(control)]) },
             Filter { prio: 2, ..Filter::direct_action(next.clone()) },
         ];
-        let mut skb = SkBuff { tc_index: 0x44, ..SkBuff::default() };
+        let mut skb = skb_with(|skb| skb.tc_index = 0x44);
         assert_eq!(classify(&hook(filters), &mut skb).verdict, expected, "{control}");
         assert_eq!(runs(&next), 0, "{control}");
         assert_eq!(skb.tc_index, if expected == Verdict::Ok { 0 } else { 0x44 });
@@ -291,23 +298,18 @@ fn a_program_may_reclassify_in_our_mode_only() {
 fn protocol_match_prefers_the_tag_in_the_metadata() {
     // Section 3, the observed table: which of ip, arp, ipv6, 802.1q, all run.
     let ethertypes = [0x0800, 0x0806, 0x86dd, 0x8100];
-    let qinq = SkBuff {
-        vlan_present: 1,
-        vlan_proto: 0x88a8_u16.to_be(),
-        protocol: 0x8100_u16.to_be(),
-        ..SkBuff::default()
+    let tagged = |tag: u16, ethertype: u16| {
+        skb_with(|skb| {
+            skb.vlan_present = 1;
+            skb.vlan_proto = tag.to_be();
+            skb.protocol = ethertype.to_be();
+        })
     };
-    let tagged = SkBuff {
-        vlan_present: 1,
-        vlan_proto: 0x8100_u16.to_be(),
-        protocol: 0x0800_u16.to_be(),
-        ..SkBuff::default()
-    };
-    let plain = |ethertype: u16| SkBuff { protocol: ethertype.to_be(), ..SkBuff::default() };
+    let plain = |ethertype: u16| skb_with(|skb| skb.protocol = ethertype.to_be());
     for (name, mut skb, expected) in [
         ("IPv4", plain(0x0800), [1, 0, 0, 0, 1]),
-        ("802.1Q(IPv4)", tagged, [0, 0, 0, 1, 1]),
-        ("QinQ", qinq, [0, 0, 0, 0, 1]),
+        ("802.1Q(IPv4)", tagged(0x8100, 0x0800), [0, 0, 0, 1, 1]),
+        ("QinQ", tagged(0x88a8, 0x8100), [0, 0, 0, 0, 1]),
         ("ARP", plain(0x0806), [0, 1, 0, 0, 1]),
         ("802.3 length", plain(0x0004), [0, 0, 0, 0, 1]),
     ] {

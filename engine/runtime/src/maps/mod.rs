@@ -1,38 +1,171 @@
 //! Maps: values at addresses that stay where they are, one file a kind.
+//!
+//! ```text
+//!              user.rs                      program.rs
+//!   user space ──────▶ Map ◀─────────────── helpers (errors as negative numbers, values as addresses)
+//!   (MapError)          │
+//!        ┌──────────┬───┴──────┬─────────────┬─────────────┐
+//!      array   percpu_array   hash      percpu_hash    prog_array
+//!                              └── table ────┘
+//! ```
+//!
+//! A lookup's result is an address into memory that lives as long as the map: what a program does with it needs no
+//! further check. An element that left a hash map is used again as late as there are others ([`free_list`]), so a
+//! pointer to it goes on meaning what it meant for the rest of a run; the kernel, which uses it again at once, promises
+//! less.
+//!
+//! Deliberately not here yet: LRU, LPM, queues, ring buffers, maps of maps. Creating one is refused by name.
+
+mod array;
+mod create;
+mod error;
+mod free_list;
+mod hash;
+mod layout;
+mod percpu_array;
+mod percpu_hash;
+mod prog_array;
+mod program;
+mod registry;
+mod table;
+mod user;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bpfreplay_program::MapSpec;
-use bpfreplay_uapi::Errno;
+use bpfreplay_uapi::map::create_flags;
+use bpfreplay_uapi::{Errno, MapType};
 
-use crate::executable::Executable;
+pub use create::MAX_CPUS;
+pub use error::MapError;
+pub use layout::ArrayLayout;
+pub use prog_array::{Owner, ProgArray};
+pub(crate) use registry::readable;
+pub use user::UserHandle;
+
+use array::Array;
+use hash::Hash;
+use percpu_array::PercpuArray;
+use percpu_hash::PercpuHash;
 
 /// A map.
+///
+/// A program's map register holds the address of this struct ([`Map::address`]).
 #[derive(Debug)]
 pub struct Map {
+    id: u32,
     spec: MapSpec,
+    cpus: u32,
+    user: Arc<UserSide>,
+    handles: AtomicU32,
+    storage: Storage,
 }
 
-/// Why an operation on a map failed: the kernel's number, and a reason in words.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{errno}: {reason}")]
-pub struct MapError {
-    /// The kernel's number.
-    pub errno: Errno,
-    /// Why.
-    pub reason: String,
+/// What a map keeps, by kind.
+#[derive(Debug)]
+pub(crate) enum Storage {
+    Array(Array),
+    PercpuArray(PercpuArray),
+    Hash(Hash),
+    PercpuHash(PercpuHash),
+    ProgArray(ProgArray),
+}
+
+/// What user space may do with a map.
+#[derive(Debug)]
+pub(crate) struct UserSide {
+    flags: u32,
+    frozen: AtomicBool,
+}
+
+/// What programs may do with a map's values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProgramAccess {
+    /// Read and write.
+    ReadWrite,
+    /// Only read (`BPF_F_RDONLY_PROG`).
+    ReadOnly,
+    /// Only write (`BPF_F_WRONLY_PROG`).
+    WriteOnly,
 }
 
 impl Map {
+    /// Unique in this process, from 1.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
     /// What it was made from.
     #[must_use]
     pub fn spec(&self) -> &MapSpec {
         &self.spec
     }
+
+    /// How many CPUs its per-CPU values are for.
+    #[must_use]
+    pub fn cpus(&self) -> u32 {
+        self.cpus
+    }
+
+    /// What a program's register holds for it.
+    #[must_use]
+    pub fn address(&self) -> u64 {
+        std::ptr::from_ref(self).expose_provenance() as u64
+    }
+
+    /// The prog array, where it is one.
+    #[must_use]
+    pub fn prog_array(&self) -> Option<&ProgArray> {
+        match &self.storage {
+            Storage::ProgArray(array) => Some(array),
+            Storage::Array(_) | Storage::PercpuArray(_) | Storage::Hash(_) | Storage::PercpuHash(_) => None,
+        }
+    }
+
+    /// What programs may do with its values.
+    #[must_use]
+    pub fn program_access(&self) -> ProgramAccess {
+        if self.spec.map_flags & create_flags::RDONLY_PROG != 0 {
+            ProgramAccess::ReadOnly
+        } else if self.spec.map_flags & create_flags::WRONLY_PROG != 0 {
+            ProgramAccess::WriteOnly
+        } else {
+            ProgramAccess::ReadWrite
+        }
+    }
+
+    /// Whether values are kept one a CPU.
+    #[must_use]
+    pub fn is_per_cpu(&self) -> bool {
+        matches!(self.spec.map_type, MapType::PercpuArray | MapType::PercpuHash)
+    }
 }
 
-/// A `BPF_MAP_TYPE_PROG_ARRAY`: one atomic word a slot.
-#[derive(Debug)]
-pub struct ProgArray {
-    _programs: Vec<Option<Arc<dyn Executable>>>,
+impl UserSide {
+    /// `FMODE_CAN_READ` (`map_get_sys_perms`).
+    fn may_read(&self) -> Result<(), MapError> {
+        if self.flags & create_flags::WRONLY != 0 {
+            return Err(MapError::new(
+                Errno::EPERM,
+                "the map was created BPF_F_WRONLY: user space cannot read it",
+            ));
+        }
+        Ok(())
+    }
+
+    /// `FMODE_CAN_WRITE`, and not frozen.
+    fn may_write(&self) -> Result<(), MapError> {
+        if self.flags & create_flags::RDONLY != 0 {
+            return Err(MapError::new(
+                Errno::EPERM,
+                "the map was created BPF_F_RDONLY: user space cannot write it",
+            ));
+        }
+        if self.frozen.load(Ordering::Acquire) {
+            return Err(MapError::new(Errno::EPERM, "the map is frozen: user space can no longer write it"));
+        }
+        Ok(())
+    }
 }

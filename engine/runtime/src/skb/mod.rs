@@ -1,31 +1,54 @@
 //! The packet and its metadata: what `struct __sk_buff` is a view of.
+//!
+//! ```text
+//!   head              data_meta = data                    data_end           end
+//!    │ headroom            │ len bytes, all linear             │ tailroom      │
+//!    └─ mac_header, network_header count from here
+//! ```
+//!
+//! A [`Packet`] belongs to a worker. It takes one frame at a time, in place or copied, and hands out the [`SkBuff`]
+//! that a [`Hook`] of Linux would show a program.
+
+mod access;
+mod buffer;
+mod flow_hash;
+mod hook;
+mod load;
+mod packet;
+mod test_run;
 
 use std::mem::offset_of;
 
 use bpfreplay_uapi::skb::SkbField;
 use bpfreplay_uapi::{ContextLayout, NativeField};
 
+pub use access::Header;
+pub use hook::{Device, Hook, Refused, Stamp};
+pub use load::load_packet;
+pub use packet::{Bytes, Frame, Link, Packet};
+pub use test_run::{TEST_RUN_MAX, TestRun, TestRunContext};
+
+use buffer::Buffer;
+
 /// The engine's `struct sk_buff`: converted context accesses read and write these fields at their offsets.
 ///
 /// Byte orders and widths are the kernel's (spec: column T): `protocol` and `vlan_proto` are in network order,
-/// `vlan_tci` in host order.
+/// `vlan_tci` in host order. The addresses are always those of live memory, which is why only this crate sets them.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct SkBuff {
-    /// Address of the first byte a program sees.
-    pub data: u64,
-    /// Address after the last byte.
-    pub data_end: u64,
-    /// Address of metadata before the packet; equals `data` without XDP.
-    pub data_meta: u64,
-    /// Bytes of the packet.
-    pub len: u32,
+    // Programs read these and never write them: SkBuff::READ_ONLY.
+    pub(crate) data: u64,
+    pub(crate) data_end: u64,
+    pub(crate) data_meta: u64,
+    pub(crate) len: u32,
+
     /// Mark.
     pub mark: u32,
-    /// Priority.
-    pub priority: u32,
     /// Scratch area of the layer that owns the packet.
     pub cb: [u32; 5],
+    /// Priority.
+    pub priority: u32,
     /// Device.
     pub ifindex: u32,
     /// Device the packet came in by.
@@ -58,20 +81,48 @@ pub struct SkBuff {
     pub pkt_type: u8,
     /// Clock of `tstamp`.
     pub tstamp_type: u8,
-    /// Offset of the MAC header from `head`.
-    pub mac_header: u16,
-    /// Offset of the network header from `head`.
-    pub network_header: u16,
     /// Time stamp, ns.
     pub tstamp: u64,
     /// Hardware time stamp, ns.
     pub hwtstamp: u64,
     /// Socket; always NULL.
     pub sk: u64,
-    /// Address of the first byte of the buffer (headroom begins).
-    pub head: u64,
-    /// Address after the last byte of the buffer (tailroom ends).
-    pub end: u64,
+
+    // No program reaches what follows: SkBuff::VISIBLE.
+    pub(crate) head: u64,
+    pub(crate) end: u64,
+    pub(crate) mac_header: u16,
+    pub(crate) network_header: u16,
+    pub(crate) ownership: Ownership,
+    pub(crate) hash_state: HashState,
+    pub(crate) buffer: Buffer,
+}
+
+/// Whose the packet's bytes are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Ownership {
+    /// A capture's: a write copies the packet first, as a write to a cloned skb does.
+    #[default]
+    Shared,
+    /// This packet's alone.
+    Exclusive,
+}
+
+/// Whether `hash` is one (`l4_hash`, `sw_hash`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum HashState {
+    /// To be computed by who asks.
+    #[default]
+    Unset,
+    /// Computed, or set by a program.
+    Set,
+}
+
+impl SkBuff {
+    /// Bytes from the start that programs only read.
+    pub(crate) const READ_ONLY: usize = offset_of!(SkBuff, mark);
+    /// Bytes from the start that programs reach.
+    pub(crate) const VISIBLE: usize = offset_of!(SkBuff, head);
 }
 
 /// Where [`SkBuff`] keeps the fields of `struct __sk_buff`.
@@ -93,4 +144,23 @@ const fn layout() -> ContextLayout {
         TstampType tstamp_type 1  Hwtstamp hwtstamp 8
     }
     ContextLayout { skb }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_reach_every_field_of_the_layout_and_nothing_behind() {
+        for field in SkbField::ALL {
+            let native = SKB_LAYOUT.field(*field);
+            assert!(
+                usize::from(native.off) + usize::from(native.width) <= SkBuff::VISIBLE,
+                "{}",
+                field.name()
+            );
+        }
+        // 8-byte accesses to cb[0] and cb[2] are aligned.
+        assert_eq!(SKB_LAYOUT.field(SkbField::Cb).off % 8, 0);
+    }
 }

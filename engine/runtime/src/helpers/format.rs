@@ -1,0 +1,323 @@
+//! Format strings of `bpf_trace_printk` (`bpf_bprintf_prepare`, then `bstr_printf`).
+
+use bpfreplay_uapi::Errno;
+
+/// Bytes of all strings of one call (`MAX_BPRINTF_BIN_ARGS`).
+const STRING_MAX: usize = 512;
+/// Widest field the kernel's `printf` pads to (`FIELD_WIDTH_MAX`).
+const WIDTH_MAX: usize = (1 << 23) - 1;
+
+/// Reads from an address nobody checked; returns how many bytes were readable.
+pub(super) type Reader<'a> = dyn Fn(u64, &mut [u8]) -> usize + 'a;
+
+/// Formats into `out`; returns the length of the whole text, which may exceed it.
+///
+/// # Errors
+///
+/// EINVAL: the format is not NUL-terminated, has bytes that are no text, a conversion that is not allowed, or more
+/// conversions than arguments.
+pub(super) fn format(fmt: &[u8], args: &[u64], read: &Reader<'_>, out: &mut [u8]) -> Result<usize, Errno> {
+    let end = fmt.iter().position(|byte| *byte == 0).ok_or(Errno::EINVAL)?;
+    let fmt = &fmt[..end];
+    // The kernel looks at the whole format before it prints anything.
+    run(fmt, args, &mut |_, _| ())?;
+    let mut out = Out { bytes: out, len: 0 };
+    run(fmt, args, &mut |conversion, arg| out.conversion(conversion, arg, read))?;
+    Ok(out.len)
+}
+
+/// One piece of a format.
+enum Conversion<'a> {
+    Text(&'a [u8]),
+    Char(Spec),
+    Integer(Spec, Base, Bits),
+    Signed(Spec, Bits),
+    Str(Spec),
+    Pointer(Spec),
+    Symbol,
+    Ip(Version, Leading),
+}
+
+#[derive(Clone, Copy, Default)]
+struct Spec {
+    zero: bool,
+    left: bool,
+    plus: bool,
+    space: bool,
+    width: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Base {
+    Decimal,
+    HexLower,
+    HexUpper,
+}
+
+#[derive(Clone, Copy)]
+enum Bits {
+    B32,
+    B64,
+}
+
+#[derive(Clone, Copy)]
+enum Version {
+    V4,
+    V6,
+}
+
+/// `%pI` or `%pi`: IPv4 octets without or with leading zeroes, IPv6 with or without colons.
+#[derive(Clone, Copy)]
+enum Leading {
+    Capital,
+    Small,
+}
+
+fn run<'a>(fmt: &'a [u8], args: &[u64], emit: &mut dyn FnMut(Conversion<'a>, u64)) -> Result<(), Errno> {
+    let mut args = args.iter();
+    let mut at = 0;
+    let byte = |at: usize| fmt.get(at).copied().unwrap_or(0);
+    let ends = |byte: u8| byte == 0 || is_space(byte) || byte.is_ascii_punctuation();
+    while at < fmt.len() {
+        if byte(at) != b'%' || byte(at + 1) == b'%' {
+            let escaped = byte(at) == b'%';
+            let from = at + usize::from(escaped);
+            check_text(byte(from))?;
+            emit(Conversion::Text(&fmt[from..=from]), 0);
+            at = from + 1;
+            continue;
+        }
+        at += 1;
+        let arg = *args.next().ok_or(Errno::EINVAL)?;
+        let spec = parse_spec(fmt, &mut at);
+        match byte(at) {
+            b'p' => {
+                at += 1;
+                match (byte(at), byte(at + 1)) {
+                    (b'k' | b'u', b's') => {
+                        at += 2;
+                        if !ends(byte(at)) {
+                            return Err(Errno::EINVAL);
+                        }
+                        emit(Conversion::Str(spec), arg);
+                    }
+                    (b'x' | b'K', _) => {
+                        at += 1;
+                        emit(Conversion::Pointer(spec), arg);
+                    }
+                    (b's' | b'S' | b'B', _) => {
+                        at += 1;
+                        emit(Conversion::Symbol, arg);
+                    }
+                    (leading @ (b'i' | b'I'), version @ (b'4' | b'6')) => {
+                        at += 2;
+                        let version = if version == b'4' { Version::V4 } else { Version::V6 };
+                        let leading = if leading == b'I' { Leading::Capital } else { Leading::Small };
+                        emit(Conversion::Ip(version, leading), arg);
+                    }
+                    (next, _) if ends(next) => emit(Conversion::Pointer(spec), arg),
+                    (_, _) => return Err(Errno::EINVAL),
+                }
+            }
+            b's' => {
+                at += 1;
+                if !ends(byte(at)) {
+                    return Err(Errno::EINVAL);
+                }
+                emit(Conversion::Str(spec), arg);
+            }
+            b'c' => {
+                at += 1;
+                emit(Conversion::Char(spec), arg);
+            }
+            _ => {
+                let mut bits = Bits::B32;
+                for _ in 0..2 {
+                    if byte(at) == b'l' {
+                        bits = Bits::B64;
+                        at += 1;
+                    }
+                }
+                emit(
+                    match byte(at) {
+                        b'd' | b'i' => Conversion::Signed(spec, bits),
+                        b'u' => Conversion::Integer(spec, Base::Decimal, bits),
+                        b'x' => Conversion::Integer(spec, Base::HexLower, bits),
+                        b'X' => Conversion::Integer(spec, Base::HexUpper, bits),
+                        _ => return Err(Errno::EINVAL),
+                    },
+                    arg,
+                );
+                at += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Printable ASCII and white space.
+fn check_text(byte: u8) -> Result<(), Errno> {
+    if (byte.is_ascii() && !byte.is_ascii_control()) || is_space(byte) { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// `isspace`, which unlike Rust's has the vertical tab.
+fn is_space(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0x0b
+}
+
+/// `[0+- ]*[1-9][0-9]*`, both optional.
+fn parse_spec(fmt: &[u8], at: &mut usize) -> Spec {
+    let mut spec = Spec::default();
+    loop {
+        match fmt.get(*at) {
+            Some(b'0') => spec.zero = true,
+            Some(b'-') => spec.left = true,
+            Some(b'+') => spec.plus = true,
+            Some(b' ') => spec.space = true,
+            Some(_) | None => break,
+        }
+        *at += 1;
+    }
+    while let Some(digit) = fmt.get(*at).filter(|byte| byte.is_ascii_digit()) {
+        spec.width = (spec.width * 10 + usize::from(digit - b'0')).min(WIDTH_MAX);
+        *at += 1;
+    }
+    spec
+}
+
+/// Text of any length, of which the beginning is kept.
+struct Out<'a> {
+    bytes: &'a mut [u8],
+    len: usize,
+}
+
+impl Out<'_> {
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+        }
+        self.len += 1;
+    }
+
+    fn fill(&mut self, byte: u8, count: usize) {
+        let kept = self.bytes.len().saturating_sub(self.len).min(count);
+        for _ in 0..kept {
+            self.push(byte);
+        }
+        self.len += count - kept;
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        text.iter().for_each(|byte| self.push(*byte));
+    }
+
+    fn padded(&mut self, spec: Spec, text: &[u8]) {
+        let pad = spec.width.saturating_sub(text.len());
+        if !spec.left {
+            self.fill(b' ', pad);
+        }
+        self.text(text);
+        if spec.left {
+            self.fill(b' ', pad);
+        }
+    }
+
+    fn number(&mut self, spec: Spec, sign: Option<u8>, value: u64, base: Base) {
+        let (radix, digits): (u64, &[u8; 16]) = match base {
+            Base::Decimal => (10, b"0123456789abcdef"),
+            Base::HexLower => (16, b"0123456789abcdef"),
+            Base::HexUpper => (16, b"0123456789ABCDEF"),
+        };
+        let mut text = [0; 20];
+        let mut start = text.len();
+        let mut rest = value;
+        loop {
+            start -= 1;
+            text[start] = digits[(rest % radix) as usize];
+            rest /= radix;
+            if rest == 0 {
+                break;
+            }
+        }
+        let text = &text[start..];
+        let pad = spec.width.saturating_sub(text.len() + usize::from(sign.is_some()));
+        let zeroes = spec.zero && !spec.left;
+        if !zeroes && !spec.left {
+            self.fill(b' ', pad);
+        }
+        if let Some(sign) = sign {
+            self.push(sign);
+        }
+        if zeroes {
+            self.fill(b'0', pad);
+        }
+        self.text(text);
+        if spec.left {
+            self.fill(b' ', pad);
+        }
+    }
+
+    fn conversion(&mut self, conversion: Conversion<'_>, arg: u64, read: &Reader<'_>) {
+        match conversion {
+            Conversion::Text(text) => self.text(text),
+            Conversion::Char(spec) => self.padded(spec, &[arg as u8]),
+            Conversion::Integer(spec, base, bits) => {
+                let value = match bits {
+                    Bits::B32 => u64::from(arg as u32),
+                    Bits::B64 => arg,
+                };
+                self.number(spec, None, value, base);
+            }
+            Conversion::Signed(spec, bits) => {
+                let value = match bits {
+                    Bits::B32 => i64::from(arg as i32),
+                    Bits::B64 => arg as i64,
+                };
+                let sign = match value {
+                    ..0 => Some(b'-'),
+                    0.. if spec.plus => Some(b'+'),
+                    0.. if spec.space => Some(b' '),
+                    0.. => None,
+                };
+                self.number(spec, sign, value.unsigned_abs(), Base::Decimal);
+            }
+            Conversion::Str(spec) => {
+                let mut string = [0; STRING_MAX];
+                let readable = read(arg, &mut string[..STRING_MAX - 1]);
+                let end = string[..readable].iter().position(|byte| *byte == 0).unwrap_or(readable);
+                self.padded(spec, &string[..end]);
+            }
+            Conversion::Pointer(spec) => {
+                self.number(Spec { zero: !spec.left, width: 16, ..spec }, None, arg, Base::HexLower);
+            }
+            Conversion::Symbol => {
+                self.text(b"0x");
+                self.number(Spec::default(), None, arg, Base::HexLower);
+            }
+            Conversion::Ip(Version::V4, leading) => {
+                let mut octets = [0; 4];
+                let _ = read(arg, &mut octets);
+                for (i, octet) in octets.iter().enumerate() {
+                    if i > 0 {
+                        self.push(b'.');
+                    }
+                    let width = if matches!(leading, Leading::Small) { 3 } else { 0 };
+                    let spec = Spec { zero: true, width, ..Spec::default() };
+                    self.number(spec, None, u64::from(*octet), Base::Decimal);
+                }
+            }
+            Conversion::Ip(Version::V6, leading) => {
+                let mut octets = [0; 16];
+                let _ = read(arg, &mut octets);
+                let (words, _) = octets.as_chunks::<2>();
+                for (i, word) in words.iter().enumerate() {
+                    if i > 0 && matches!(leading, Leading::Capital) {
+                        self.push(b':');
+                    }
+                    let spec = Spec { zero: true, width: 4, ..Spec::default() };
+                    self.number(spec, None, u64::from(u16::from_be_bytes(*word)), Base::HexLower);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Helper functions: one function each, called by both engines.
+//!
+//! ```text
+//!   r1..r5 ──▶ abi.rs (addresses become slices, by prototype) ──▶ the body: safe Rust ──▶ r0
+//! ```
+//!
+//! [`function`] gives the address jitted code calls; [`Memory::call`](crate::memory::Memory::call) is the checked way.
+//! Errors are negative numbers in r0, as the kernel's.
+
+mod abi;
+mod csum;
+mod env;
+mod format;
+mod map;
+mod skb;
+mod trace;
+
+pub use abi::{HelperFn, function, record_tail_call_failure};
+pub(crate) use abi::{lookup_hash_4, lookup_hash_8, lookup_hash_16};
+pub use trace::{Trace, TraceLine};
+
+use bpfreplay_uapi::Errno;
+
+/// r0 of a helper that returns 0 or an error.
+fn ret(result: Result<(), Errno>) -> u64 {
+    result.map_or_else(Errno::as_ret, |()| 0)
+}

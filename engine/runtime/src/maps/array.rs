@@ -1,0 +1,94 @@
+//! `BPF_MAP_TYPE_ARRAY`: values side by side. Also what `.data`, `.bss` and `.rodata` are.
+
+use std::sync::atomic::AtomicU64;
+
+use bpfreplay_program::MapSpec;
+use bpfreplay_uapi::Errno;
+use bpfreplay_uapi::map::update_flags;
+
+use crate::memory::{Words, read_words, write_words};
+
+/// Values side by side, each from an 8-byte boundary.
+#[derive(Debug)]
+pub(crate) struct Array {
+    values: Words,
+    max_entries: u32,
+    value_size: u32,
+    /// Words from one value to the next.
+    stride: usize,
+}
+
+impl Array {
+    pub(super) fn new(spec: &MapSpec) -> Option<Array> {
+        let stride = (spec.value_size as usize).div_ceil(8);
+        let words = stride.checked_mul(spec.max_entries as usize)?;
+        Some(Array {
+            values: Words::zeroed(words)?,
+            max_entries: spec.max_entries,
+            value_size: spec.value_size,
+            stride,
+        })
+    }
+
+    /// The address of a value.
+    #[inline]
+    pub(crate) fn lookup(&self, index: u32) -> Option<u64> {
+        (index < self.max_entries).then(|| self.values.addr() + u64::from(index) * self.stride_bytes())
+    }
+
+    pub(super) fn update(&self, index: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
+        check_update(index, self.max_entries, flags)?;
+        write_words(self.words(index), value);
+        Ok(())
+    }
+
+    pub(super) fn read(&self, index: u32, value: &mut [u8]) -> bool {
+        let found = index < self.max_entries;
+        if found {
+            read_words(self.words(index), value);
+        }
+        found
+    }
+
+    /// The address of value 0.
+    pub(super) fn addr(&self) -> u64 {
+        self.values.addr()
+    }
+
+    /// Bytes of all values.
+    pub(super) fn bytes(&self) -> u64 {
+        self.values.bytes()
+    }
+
+    /// Bytes from one value to the next.
+    pub(super) fn stride_bytes(&self) -> u64 {
+        self.stride as u64 * 8
+    }
+
+    /// How many bytes from this address on belong to the same value.
+    pub(super) fn room_at(&self, addr: u64) -> Option<u64> {
+        let off = addr.checked_sub(self.values.addr()).filter(|off| *off < self.values.bytes())?;
+        u64::from(self.value_size).checked_sub(off % self.stride_bytes())
+    }
+
+    fn words(&self, index: u32) -> &[AtomicU64] {
+        &self.values[index as usize * self.stride..][..self.stride]
+    }
+}
+
+/// `array_map_update_elem`, in its order.
+pub(super) fn check_update(index: u32, max_entries: u32, flags: u64) -> Result<(), Errno> {
+    if flags & !update_flags::F_LOCK > update_flags::EXIST {
+        return Err(Errno::EINVAL);
+    }
+    if index >= max_entries {
+        return Err(Errno::E2BIG);
+    }
+    if flags & update_flags::NOEXIST != 0 {
+        return Err(Errno::EEXIST);
+    }
+    if flags & update_flags::F_LOCK != 0 {
+        return Err(Errno::EINVAL); // no value here has a bpf_spin_lock
+    }
+    Ok(())
+}

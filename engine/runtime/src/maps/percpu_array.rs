@@ -1,0 +1,112 @@
+//! `BPF_MAP_TYPE_PERCPU_ARRAY`: an array a CPU, each in cache lines of its own.
+//!
+//! ```text
+//!   CPU 0: value 0 · value 1 · … · padding to a line │ CPU 1: value 0 · …
+//! ```
+
+use std::sync::atomic::AtomicU64;
+
+use bpfreplay_program::MapSpec;
+use bpfreplay_uapi::Errno;
+
+use super::array::check_update;
+use crate::memory::{Words, read_words, write_words};
+
+/// Words of a cache line.
+const LINE: usize = 8;
+
+/// An array a CPU.
+#[derive(Debug)]
+pub(crate) struct PercpuArray {
+    values: Words,
+    max_entries: u32,
+    value_size: u32,
+    cpus: u32,
+    /// Words from one value to the next of the same CPU.
+    stride: usize,
+    /// Words from one CPU's values to the next CPU's.
+    cpu_stride: usize,
+}
+
+impl PercpuArray {
+    pub(super) fn new(spec: &MapSpec, cpus: u32) -> Option<PercpuArray> {
+        let stride = (spec.value_size as usize).div_ceil(8);
+        let cpu_stride = stride.checked_mul(spec.max_entries as usize)?.checked_next_multiple_of(LINE)?;
+        Some(PercpuArray {
+            values: Words::zeroed(cpu_stride.checked_mul(cpus as usize)?)?,
+            max_entries: spec.max_entries,
+            value_size: spec.value_size,
+            cpus,
+            stride,
+            cpu_stride,
+        })
+    }
+
+    /// The address of a CPU's value.
+    #[inline]
+    pub(crate) fn lookup(&self, index: u32, cpu: u32) -> Option<u64> {
+        let addr = self.values.addr() + u64::from(cpu) * self.cpu_stride_bytes();
+        (index < self.max_entries && cpu < self.cpus).then(|| addr + u64::from(index) * self.stride_bytes())
+    }
+
+    /// A program's update: its own CPU's value.
+    pub(super) fn update(&self, index: u32, cpu: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
+        check_update(index, self.max_entries, flags)?;
+        write_words(self.words(index, cpu), value);
+        Ok(())
+    }
+
+    /// User space's update: one value a CPU, each rounded up to 8 bytes.
+    pub(super) fn update_all(&self, index: u32, values: &[u8], flags: u64) -> Result<(), Errno> {
+        check_update(index, self.max_entries, flags)?;
+        for (cpu, value) in (0..self.cpus).zip(values.chunks(self.stride * 8)) {
+            write_words(self.words(index, cpu), &value[..self.value_size as usize]);
+        }
+        Ok(())
+    }
+
+    /// All CPUs' values, each rounded up to 8 bytes.
+    pub(super) fn read_all(&self, index: u32, values: &mut [u8]) -> bool {
+        let found = index < self.max_entries;
+        if found {
+            for (cpu, value) in (0..self.cpus).zip(values.chunks_mut(self.stride * 8)) {
+                read_words(self.words(index, cpu), &mut value[..self.value_size as usize]);
+            }
+        }
+        found
+    }
+
+    /// The address of CPU 0's value 0.
+    pub(super) fn addr(&self) -> u64 {
+        self.values.addr()
+    }
+
+    /// Bytes of all values.
+    pub(super) fn bytes(&self) -> u64 {
+        self.values.bytes()
+    }
+
+    /// Bytes from one value to the next of the same CPU.
+    pub(super) fn stride_bytes(&self) -> u64 {
+        self.stride as u64 * 8
+    }
+
+    /// Bytes from one CPU's values to the next CPU's.
+    pub(super) fn cpu_stride_bytes(&self) -> u64 {
+        self.cpu_stride as u64 * 8
+    }
+
+    /// How many bytes from this address on belong to the same value.
+    pub(super) fn room_at(&self, addr: u64) -> Option<u64> {
+        let off = addr.checked_sub(self.values.addr()).filter(|off| *off < self.values.bytes())?;
+        let off = off % self.cpu_stride_bytes();
+        if off >= u64::from(self.max_entries) * self.stride_bytes() {
+            return None;
+        }
+        u64::from(self.value_size).checked_sub(off % self.stride_bytes())
+    }
+
+    fn words(&self, index: u32, cpu: u32) -> &[AtomicU64] {
+        &self.values[cpu as usize * self.cpu_stride + index as usize * self.stride..][..self.stride]
+    }
+}

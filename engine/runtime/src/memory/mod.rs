@@ -1,0 +1,19 @@
+//! Memory that programs and the engine share: addresses, and two ways to reach what lies at them.
+//!
+//! ```text
+//!   Memory (checked)  the interpreter's: an access is looked up in the regions live now, or it is a fault
+//!   raw               jitted code's and the helpers': the verifier has proved the access
+//!   Words             what map values lie in: never moves, 8-byte aligned, shared by all workers
+//! ```
+//!
+//! Two threads may write one map value at once: that is the program's affair, as in the kernel. Rust code therefore
+//! reaches map values as relaxed atomics ([`Words`]) and never holds a reference to their bytes.
+
+mod checked;
+mod raw;
+mod words;
+
+pub use checked::{Memory, Stack};
+pub(crate) use raw::{bytes, bytes_mut, copy_live};
+pub use raw::{load, store};
+pub(crate) use words::{Words, padded, read_words, write_words};
