@@ -1,0 +1,61 @@
+//! The program as a graph, and everything that is refused before a single instruction is executed abstractly.
+//!
+//! The phases run in the kernel's order (linux: bpf_check()); the first that fails reports. They look at **all**
+//! slots, dead code included; what instructions mean is only checked where execution gets to (dead code may break
+//! those rules).
+//!
+//! ```text
+//!   subprogs ─▶ functions, jump ranges, what BTF must say     add_subprog, check_subprogs, check_btf_info
+//!   scan     ─▶ opcodes, ld_imm64 pairs, maps                 resolve_pseudo_ldimm64
+//!   reach    ─▶ every slot reachable, points to join paths    check_cfg
+//!   liveness ─▶ registers that still matter, by slot          compute_live_registers
+//! ```
+
+mod liveness;
+mod reach;
+mod scan;
+mod subprogs;
+
+use bpfreplay_isa::{DecodeErrorKind, Insn, Instruction, decode};
+use bpfreplay_program::Program;
+use bpfreplay_uapi::limits::MAX_INSNS;
+
+use crate::error::{Checked, refuse};
+
+pub(crate) use liveness::RegSet;
+pub(crate) use reach::Edges;
+pub(crate) use subprogs::Function;
+
+/// A program that passed the phases, as a graph.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(crate) insns: Vec<Insn>,
+    /// What each slot says; a slot that says nothing valid is only refused where execution gets to it.
+    pub(crate) decoded: Vec<Result<Instruction, DecodeErrorKind>>,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) edges: Edges,
+    /// Registers read before they are written from this slot on, in the slot's function.
+    pub(crate) live: Vec<RegSet>,
+}
+
+impl Code {
+    pub(crate) fn build(program: &Program) -> Checked<Code> {
+        let insns = program.insns.clone();
+        if insns.is_empty() || insns.len() > MAX_INSNS {
+            refuse!(TooBig, "a program has 1 to {MAX_INSNS} instructions, this one {}", insns.len());
+        }
+        let functions = subprogs::find(&insns)?;
+        subprogs::check_btf(&functions, program)?;
+        scan::check(&insns, program)?;
+        let edges = reach::check(&insns)?;
+        let decoded: Vec<_> =
+            (0..insns.len()).map(|pc| decode(&insns, pc).map_err(|error| error.kind)).collect();
+        let live = liveness::live_registers(&decoded);
+        Ok(Code { insns, decoded, functions, edges, live })
+    }
+
+    /// Index of the function a slot belongs to.
+    pub(crate) fn function_at(&self, pc: usize) -> usize {
+        self.functions.partition_point(|f| f.start <= pc).saturating_sub(1)
+    }
+}

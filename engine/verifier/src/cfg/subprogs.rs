@@ -1,0 +1,179 @@
+use std::collections::BTreeSet;
+
+use bpfreplay_isa::{Class, Insn};
+use bpfreplay_program::{Program, ReturnKind};
+use bpfreplay_uapi::HelperId;
+use bpfreplay_uapi::limits::MAX_SUBPROGS;
+
+use crate::error::{Checked, ErrorKind, Refusal, refuse};
+
+/// One function: the slots `start..end`.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) has_tail_call: bool,
+    pub(crate) has_ld_abs: bool,
+    /// Whether it calls a helper after which packet pointers are dead, itself or further down; a tail call counts.
+    pub(crate) changes_pkt_data: bool,
+    /// Functions it calls, with the slot of each call.
+    pub(crate) calls: Vec<(usize, usize)>,
+}
+
+const CALL: u8 = 0x85;
+const EXIT: u8 = 0x95;
+const JA: u8 = 0x05;
+const GOTOL: u8 = 0x06;
+
+pub(crate) fn is_local_call(insn: Insn) -> bool {
+    insn.opcode == CALL && insn.src() == 1
+}
+
+fn is_func_address(insn: Insn) -> bool {
+    insn.is_wide() && insn.src() == 4
+}
+
+fn helper(insn: Insn) -> Option<HelperId> {
+    (insn.opcode == CALL && insn.src() == 0).then(|| HelperId::from_id(insn.imm as u32)).flatten()
+}
+
+/// Where a jump leads, for slots that are jumps.
+pub(crate) fn jump_target(insn: Insn, pc: usize) -> Option<i64> {
+    let next = pc as i64 + 1;
+    match insn.class() {
+        Class::Jmp | Class::Jmp32 => match (insn.opcode, insn.opcode & 0xf0) {
+            (GOTOL, _) => Some(next + i64::from(insn.imm)),
+            (_, 0x80 | 0x90) => None,
+            _ => Some(next + i64::from(insn.off)),
+        },
+        Class::Ld | Class::Ldx | Class::St | Class::Stx | Class::Alu | Class::Alu64 => None,
+    }
+}
+
+/// The functions, from the calls to them (linux: add_subprog_and_kfunc(), check_subprogs()).
+pub(crate) fn find(insns: &[Insn]) -> Checked<Vec<Function>> {
+    let mut starts = BTreeSet::from([0]);
+    for (pc, &insn) in insns.iter().enumerate() {
+        if !is_local_call(insn) && !is_func_address(insn) {
+            continue;
+        }
+        let target = pc as i64 + 1 + i64::from(insn.imm);
+        match usize::try_from(target) {
+            Ok(target) if target < insns.len() => starts.insert(target),
+            _ => return Err(invalid(pc, format!("call to invalid destination {target}"))),
+        };
+        if starts.len() > MAX_SUBPROGS {
+            refuse!(TooBig, "too many subprograms (limit {MAX_SUBPROGS})");
+        }
+    }
+    let starts: Vec<usize> = starts.into_iter().collect();
+    let mut functions = Vec::with_capacity(starts.len());
+    for (index, &start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).copied().unwrap_or(insns.len());
+        functions.push(function(insns, start, end, &starts)?);
+    }
+    spread_packet_changes(&mut functions);
+    Ok(functions)
+}
+
+/// One function: every jump stays inside it and nothing falls out of it.
+fn function(insns: &[Insn], start: usize, end: usize, starts: &[usize]) -> Checked<Function> {
+    let mut out = Function {
+        start,
+        end,
+        has_tail_call: false,
+        has_ld_abs: false,
+        changes_pkt_data: false,
+        calls: Vec::new(),
+    };
+    for (pc, &insn) in insns.iter().enumerate().take(end).skip(start) {
+        if let Some(target) = jump_target(insn, pc)
+            && !(start as i64..end as i64).contains(&target)
+        {
+            return Err(invalid(pc, format!("jump out of range from insn {pc} to {target}")));
+        }
+        if pc == end - 1 && ![EXIT, JA, GOTOL].contains(&insn.opcode) {
+            return Err(invalid(pc, "last insn is not an exit or jmp".to_owned()));
+        }
+        if insn.class() == Class::Ld && matches!(insn.opcode & 0xe0, 0x20 | 0x40) {
+            out.has_ld_abs = true;
+        }
+        if is_local_call(insn)
+            && let Ok(callee) = starts.binary_search(&((pc as i64 + 1 + i64::from(insn.imm)) as usize))
+        {
+            out.calls.push((pc, callee));
+        }
+        if let Some(id) = helper(insn) {
+            out.has_tail_call |= id == HelperId::TailCall;
+            out.changes_pkt_data |= id == HelperId::TailCall || id.proto().changes_pkt_data;
+        }
+    }
+    Ok(out)
+}
+
+/// A function changes packet data if one it calls does (linux: merge_callee_effects()).
+fn spread_packet_changes(functions: &mut [Function]) {
+    // Each round spreads at least one step, so there are at most as many rounds as functions.
+    loop {
+        let changing: Vec<bool> = functions.iter().map(|f| f.changes_pkt_data).collect();
+        let mut spread = false;
+        for function in functions.iter_mut().filter(|f| !f.changes_pkt_data) {
+            if function.calls.iter().any(|&(_, callee)| changing[callee]) {
+                function.changes_pkt_data = true;
+                spread = true;
+            }
+        }
+        if !spread {
+            return;
+        }
+    }
+}
+
+/// What BTF must say of the functions (linux: check_btf_func(), check_abnormal_return()).
+pub(crate) fn check_btf(functions: &[Function], program: &Program) -> Checked {
+    if program.funcs.is_empty() {
+        for function in functions.iter().skip(1) {
+            if function.has_ld_abs {
+                return Err(invalid(
+                    function.start,
+                    "LD_ABS is not allowed in subprogs without BTF".to_owned(),
+                ));
+            }
+            if function.has_tail_call {
+                let message = "tail_call is not allowed in subprogs without BTF".to_owned();
+                return Err(invalid(function.start, message));
+            }
+        }
+        return Ok(());
+    }
+    if program.funcs.len() != functions.len() {
+        refuse!(
+            Invalid,
+            "number of funcs in func_info doesn't match number of subprogs ({} and {})",
+            program.funcs.len(),
+            functions.len()
+        );
+    }
+    for (index, (function, info)) in functions.iter().zip(&program.funcs).enumerate() {
+        if info.insn_off as usize != function.start {
+            let message = "func_info BTF section doesn't match subprog layout in BPF program".to_owned();
+            return Err(invalid(function.start, message));
+        }
+        if index == 0 || info.ret == ReturnKind::Scalar {
+            continue;
+        }
+        if function.has_ld_abs {
+            let message = "LD_ABS is only allowed in functions that return 'int'.".to_owned();
+            return Err(invalid(function.start, message));
+        }
+        if function.has_tail_call {
+            let message = "tail_call is only allowed in functions that return 'int'.".to_owned();
+            return Err(invalid(function.start, message));
+        }
+    }
+    Ok(())
+}
+
+fn invalid(pc: usize, message: String) -> Refusal {
+    Refusal::new(ErrorKind::Invalid, message).at(pc)
+}

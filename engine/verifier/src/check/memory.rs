@@ -1,0 +1,131 @@
+use bpfreplay_isa::Reg;
+use bpfreplay_uapi::ProgType;
+use bpfreplay_uapi::map::create_flags;
+
+use super::context::{self, ContextAccess};
+use super::region::{self, Empty, Region};
+use super::stack::{self, Purpose, StackRange};
+use crate::error::{Checked, refuse};
+use crate::explore::Env;
+use crate::state::{RegState, RegType, State};
+
+/// The sort of access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum How {
+    Load,
+    /// A load with sign extension.
+    LoadSigned,
+    Store,
+}
+
+impl How {
+    const fn is_load(self) -> bool {
+        match self {
+            How::Load | How::LoadSigned => true,
+            How::Store => false,
+        }
+    }
+}
+
+/// What an allowed access reaches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
+    Stack(StackRange),
+    Context(ContextAccess),
+    /// Packet bytes.
+    Packet,
+    /// A map value, at an offset if that is known.
+    MapValue {
+        map: u32,
+        off: Option<u32>,
+    },
+    Memory,
+}
+
+/// An access of `size` bytes, `off` bytes from the pointer in `reg` (linux: check_mem_access()).
+pub(crate) fn access(
+    env: &Env<'_>,
+    state: &State,
+    (reg, off): (Reg, i16),
+    size: u32,
+    how: How,
+) -> Checked<Target> {
+    let pointer = state.reg(reg);
+    let n = reg.number();
+    let (off, bytes) = (i64::from(off), i64::from(size));
+    if pointer.nullable {
+        refuse!(Access, "R{n} invalid mem access '{}'", pointer.type_name());
+    }
+    match pointer.kind {
+        RegType::Stack { frame } => {
+            stack::aligned(pointer, off, size)?;
+            let purpose = if how.is_load() { Purpose::Read } else { Purpose::Write };
+            stack::within_bounds(reg, pointer, frame.into(), off, bytes, purpose).map(Target::Stack)
+        }
+        RegType::Ctx => {
+            context::access(env.program.prog_type, (reg, pointer), off as i32, size, how).map(Target::Context)
+        }
+        RegType::Packet | RegType::PacketMeta => {
+            if how == How::Store && !writes_packets(env.program.prog_type) {
+                refuse!(Access, "cannot write into packet");
+            }
+            region::packet(reg, pointer, off, bytes, Empty::Refused)?;
+            Ok(Target::Packet)
+        }
+        RegType::MapValue { map } => {
+            map_access(env, map, (reg, pointer), off, size, how)?;
+            let at = pointer.value.as_const().map(|var| off + i64::from(pointer.off) + var as i64);
+            Ok(Target::MapValue { map, off: at.and_then(|at| u32::try_from(at).ok()) })
+        }
+        RegType::Mem { size: mem } => {
+            region::variable(reg, pointer, off, bytes, Region { size: mem }, Empty::Refused)?;
+            Ok(Target::Memory)
+        }
+        RegType::SockCommon => refuse!(Unsupported, "fields of struct bpf_sock are not supported"),
+        RegType::MapPtr { .. } if how.is_load() => {
+            refuse!(Unsupported, "fields of struct bpf_map are not supported (R{n} is a map pointer)")
+        }
+        RegType::NotInit | RegType::Scalar | RegType::MapPtr { .. } | RegType::PacketEnd => {
+            refuse!(Access, "R{n} invalid mem access '{}'", pointer.type_name())
+        }
+    }
+}
+
+/// Whether programs of the type may write packet bytes (linux: may_access_direct_pkt_data()).
+pub(crate) fn writes_packets(prog_type: ProgType) -> bool {
+    match prog_type {
+        ProgType::SchedCls | ProgType::SchedAct | ProgType::Xdp | ProgType::LwtXmit => true,
+        ProgType::SocketFilter
+        | ProgType::Kprobe
+        | ProgType::Tracepoint
+        | ProgType::CgroupSkb
+        | ProgType::LwtIn
+        | ProgType::LwtOut => false,
+    }
+}
+
+fn map_access(
+    env: &Env<'_>,
+    map: u32,
+    (reg, pointer): (Reg, &RegState),
+    off: i64,
+    size: u32,
+    how: How,
+) -> Checked {
+    let spec = &env.program.maps[map as usize];
+    let forbidden = match how {
+        How::Store => {
+            let read_only = spec.map_flags & create_flags::RDONLY_PROG != 0 || spec.frozen_bytes().is_some();
+            read_only.then_some("write into")
+        }
+        How::Load | How::LoadSigned => {
+            (spec.map_flags & create_flags::WRONLY_PROG != 0).then_some("read from")
+        }
+    };
+    if let Some(what) = forbidden {
+        let off = off + i64::from(pointer.off);
+        refuse!(Access, "{what} map forbidden, value_size={} off={off} size={size}", spec.value_size);
+    }
+    let region = Region { size: spec.value_size };
+    region::variable(reg, pointer, off, i64::from(size), region, Empty::Refused)
+}

@@ -1,0 +1,157 @@
+use std::cell::RefCell;
+
+use bpfreplay_isa::Reg;
+
+use super::Env;
+use super::joins::Join;
+use crate::scalar::Scalar;
+use crate::state::{ByteKind, Frame, RegState, RegType, Slot, State};
+
+/// A one-to-one correspondence of identities between the two states, built while comparing. What is linked in the
+/// old state must be linked in the new one, else a bound learned through the link would be missing.
+#[derive(Default)]
+struct IdMap {
+    pairs: RefCell<Vec<(u32, u32)>>,
+}
+
+impl IdMap {
+    fn agree(&self, old: u32, new: u32) -> bool {
+        if old == 0 || new == 0 {
+            return old == new;
+        }
+        let mut pairs = self.pairs.borrow_mut();
+        for &(o, n) in pairs.iter() {
+            if o == old || n == new {
+                return o == old && n == new;
+            }
+        }
+        pairs.push((old, new));
+        true
+    }
+
+    /// Scalars: an unlinked old one demands nothing (the new one may be linked, which is only more known); a linked
+    /// one demands the same links, so an unlinked new one counts as linked to nothing else.
+    fn agree_scalar(&self, old: u32, new: u32) -> bool {
+        if old == 0 {
+            return true;
+        }
+        let alone = u32::MAX - self.pairs.borrow().len() as u32;
+        self.agree(old, if new == 0 { alone } else { new })
+    }
+}
+
+impl Env<'_> {
+    /// Whether everything the new state stands for was covered by exploring from the old one
+    /// (linux: states_equal(), func_states_equal()).
+    pub(super) fn includes(&self, old: &Join, new: &State) -> bool {
+        if old.state.frames.len() != new.frames.len() {
+            return false;
+        }
+        let ids = IdMap::default();
+        let frames = old.state.frames.iter().zip(&new.frames);
+        frames.enumerate().all(|(index, (o, n))| {
+            o.subprog == n.subprog
+                && o.kind == n.kind
+                && self.registers_included(old, index, o, n, new, &ids)
+                && stack_included(old, index, o, n, &ids)
+        })
+    }
+
+    fn registers_included(
+        &self,
+        old: &Join,
+        index: usize,
+        o: &Frame,
+        n: &Frame,
+        new: &State,
+        ids: &IdMap,
+    ) -> bool {
+        // In a frame that waits for a call, what matters is what is read after the call; r0 will be the result.
+        let (live, waiting) = match new.frames.get(index + 1).and_then(Frame::callsite) {
+            Some(callsite) => (self.code.live[callsite as usize + 1], true),
+            None => (self.code.live[self.pc], false),
+        };
+        Reg::ALL.into_iter().all(|reg| {
+            let matters = live.contains(reg) && !(waiting && reg == Reg::R0);
+            let precise = old.precise_regs[index] & (1 << reg.number()) != 0;
+            !matters || included(&o.regs[reg.index()], &n.regs[reg.index()], precise, ids)
+        })
+    }
+}
+
+/// Whether the old register stands for all the new one can be (linux: regsafe()).
+fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool {
+    if old.kind == RegType::NotInit {
+        // It was not read, or the path would have been refused.
+        return true;
+    }
+    if old.kind != new.kind || old.nullable != new.nullable {
+        return false;
+    }
+    match old.kind {
+        RegType::NotInit => true,
+        RegType::Scalar => {
+            !precise
+                || (old.value.includes(&new.value)
+                    && ids.agree_scalar(old.id, new.id)
+                    && (old.id == 0 || (old.linked_by_offset == new.linked_by_offset && old.off == new.off)))
+        }
+        RegType::MapValue { .. } | RegType::Mem { .. } => {
+            old.off == new.off && old.value.includes(&new.value) && ids.agree(old.id, new.id)
+        }
+        RegType::Packet | RegType::PacketMeta => {
+            old.off == new.off
+                && old.range <= new.range
+                && old.value.includes(&new.value)
+                && ids.agree(old.id, new.id)
+        }
+        RegType::Ctx
+        | RegType::MapPtr { .. }
+        | RegType::Stack { .. }
+        | RegType::PacketEnd
+        | RegType::SockCommon => old.off == new.off && old.value == new.value && ids.agree(old.id, new.id),
+    }
+}
+
+/// Whether the old stack, where it was read later, stands for the new one (linux: stacksafe()).
+fn stack_included(old: &Join, index: usize, o: &Frame, n: &Frame, ids: &IdMap) -> bool {
+    o.stack.slots().iter().enumerate().all(|(at, slot)| {
+        let read = old.read[index] & (1 << at) != 0;
+        let precise = old.precise_slots[index] & (1 << at) != 0;
+        !read || slot_included(slot, n.stack.slot(at), precise, ids)
+    })
+}
+
+fn slot_included(old: &Slot, new: &Slot, precise: bool, ids: &IdMap) -> bool {
+    // A load of eight unknown bytes and a fill of an unknown scalar give the same.
+    if let (Some(o), Some(n)) = (as_scalar(old), as_scalar(new)) {
+        return included(&o, &n, precise, ids);
+    }
+    if old.is_spill() && new.is_spill() && old.spill_size() == new.spill_size() {
+        return included(&old.spilled, &new.spilled, precise, ids)
+            && (old.spill_size()..8).all(|b| byte_included(old.bytes[b], new.bytes[b]));
+    }
+    let plain_number = !new.is_spill() || new.spilled.is_scalar();
+    plain_number
+        && old.bytes.iter().zip(&new.bytes).all(|(&o, &n)| o != ByteKind::Spill && byte_included(o, n))
+}
+
+/// Old bytes that are no spill: unknown ones stand for any number, zero for zero.
+fn byte_included(old: ByteKind, new: ByteKind) -> bool {
+    match old {
+        // Uninitialised bytes are readable for privileged programs and were read as any value.
+        ByteKind::Invalid | ByteKind::Misc => true,
+        ByteKind::Zero => new == ByteKind::Zero,
+        ByteKind::Spill => new == ByteKind::Spill,
+    }
+}
+
+/// The slot as the scalar an 8-byte load would give.
+fn as_scalar(slot: &Slot) -> Option<RegState> {
+    match slot.whole_spill() {
+        Some(spilled) if spilled.is_scalar() => Some(*spilled),
+        Some(_) => None,
+        None if slot.is_all_unknown() => Some(RegState::scalar(Scalar::UNKNOWN)),
+        None => None,
+    }
+}

@@ -1,0 +1,200 @@
+use std::collections::BTreeSet;
+
+use bpfreplay_isa::Instruction;
+use bpfreplay_program::Program;
+use bpfreplay_uapi::limits::{COMPLEXITY_LIMIT_INSNS, COMPLEXITY_LIMIT_JMP_SEQ};
+
+use super::joins::{Joins, Visit};
+use super::notes::{Access, Note};
+use crate::cfg::Code;
+use crate::error::{Checked, Refusal, refuse};
+use crate::state::{HistoryEntry, State};
+use crate::{diagnose, transfer};
+
+/// A path to come back to.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) state: State,
+    pub(crate) pc: usize,
+    /// The instruction that led there.
+    pub(crate) prev_pc: usize,
+}
+
+/// Where a path goes on after an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    Goto(usize),
+    /// The path ends here, well.
+    End,
+}
+
+/// Everything that outlives a single path.
+#[derive(Debug)]
+pub(crate) struct Env<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) code: &'a Code,
+    pub(crate) notes: Vec<Note>,
+    /// Bytes of stack each function uses.
+    pub(crate) stack_depth: Vec<u16>,
+    /// Global functions that are called, by index: each is verified on its own.
+    pub(crate) globals: BTreeSet<usize>,
+    pub(super) joins: Joins,
+    pub(super) pending: Vec<Pending>,
+    last_id: u32,
+    pub(super) insns_processed: usize,
+    pub(super) jumps_processed: usize,
+    /// The instruction under way and the one before it on this path.
+    pub(super) pc: usize,
+    pub(super) prev_pc: usize,
+    /// Whether the instruction under way has written its line of history.
+    pub(super) recorded: bool,
+}
+
+impl<'a> Env<'a> {
+    pub(crate) fn new(program: &'a Program, code: &'a Code) -> Env<'a> {
+        Env {
+            program,
+            code,
+            notes: vec![Note::default(); code.insns.len()],
+            stack_depth: vec![0; code.functions.len()],
+            globals: BTreeSet::new(),
+            joins: Joins::new(),
+            pending: Vec::new(),
+            last_id: 0,
+            insns_processed: 0,
+            jumps_processed: 0,
+            pc: 0,
+            prev_pc: 0,
+            recorded: false,
+        }
+    }
+
+    /// Explores every path from `start`; on refusal says where and what was known there.
+    pub(crate) fn explore(&mut self, start: State, pc: usize) -> Result<(), (Refusal, String)> {
+        self.joins.clear();
+        self.pending.clear();
+        self.pending.push(Pending { state: start, pc, prev_pc: pc });
+        while let Some(Pending { mut state, pc, prev_pc }) = self.pending.pop() {
+            self.prev_pc = prev_pc;
+            let mut next = Next::Goto(pc);
+            while let Next::Goto(pc) = next {
+                self.pc = pc;
+                self.recorded = false;
+                next = match self.step(&mut state) {
+                    Ok(next) => next,
+                    Err(refusal) => {
+                        let registers = diagnose::registers(self.code, self.pc, &state);
+                        let refusal = if refusal.pc.is_none() { refusal.at(self.pc) } else { refusal };
+                        return Err((refusal, registers));
+                    }
+                };
+                self.prev_pc = pc;
+            }
+            self.joins.path_ended(state.parent);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, state: &mut State) -> Checked<Next> {
+        let pc = self.pc;
+        if pc >= self.code.insns.len() {
+            refuse!(Invalid, "invalid insn idx {pc} insn_cnt {}", self.code.insns.len());
+        }
+        self.insns_processed += 1;
+        if self.insns_processed > COMPLEXITY_LIMIT_INSNS {
+            refuse!(TooBig, "BPF program is too large. Processed {} insn", self.insns_processed);
+        }
+        if self.code.edges.is_join[pc] && self.visit(state)? == Visit::Pruned {
+            return Ok(Next::End);
+        }
+        if self.code.edges.is_jump[pc] {
+            self.record(state, None, Vec::new());
+        }
+        self.notes[pc].seen = true;
+        let instruction = match self.code.decoded[pc] {
+            Ok(instruction) => instruction,
+            Err(kind) => return Err(diagnose::not_an_instruction(self.code.insns[pc], kind)),
+        };
+        if matches!(
+            instruction,
+            Instruction::Jump { .. } | Instruction::JumpIf { .. } | Instruction::Call(_) | Instruction::Exit
+        ) {
+            self.jumps_processed += 1;
+        }
+        transfer::execute(self, state, instruction)
+    }
+
+    /// Comes back to `state` at `pc` later.
+    pub(crate) fn push(&mut self, state: State, pc: usize) -> Checked {
+        if self.pending.len() >= COMPLEXITY_LIMIT_JMP_SEQ {
+            refuse!(TooBig, "The sequence of {} jumps is too complex.", self.pending.len() + 1);
+        }
+        self.joins.path_forked(state.parent);
+        self.pending.push(Pending { state, pc, prev_pc: self.pc });
+        Ok(())
+    }
+
+    /// The instruction under way.
+    pub(crate) fn pc(&self) -> usize {
+        self.pc
+    }
+
+    /// A fresh identity.
+    pub(crate) fn new_id(&mut self) -> u32 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Notes what the instruction under way accesses. What is converted afterwards must be the same on every path.
+    pub(crate) fn note_access(&mut self, access: Access) -> Checked {
+        let note = &mut self.notes[self.pc];
+        if note.access.is_some_and(|earlier| earlier != access) {
+            refuse!(Invalid, "same insn cannot be used with different pointers");
+        }
+        note.access = Some(access);
+        Ok(())
+    }
+
+    /// Notes how deep the running function's stack goes.
+    pub(crate) fn note_stack_depth(&mut self, function: u32, depth: u16) {
+        let known = &mut self.stack_depth[function as usize];
+        *known = (*known).max(depth);
+    }
+
+    /// Writes the step down, for [`Env::mark_precise`] to walk back.
+    pub(crate) fn record(
+        &mut self,
+        state: &mut State,
+        stack: Option<crate::state::StackAccess>,
+        linked: Vec<(u8, u8)>,
+    ) {
+        if self.recorded
+            && let Some(entry) = state.history.last_mut()
+        {
+            entry.stack = entry.stack.or(stack);
+            if entry.linked.is_empty() {
+                entry.linked = linked;
+            }
+            return;
+        }
+        self.recorded = true;
+        let (pc, prev_pc) = (self.pc as u32, self.prev_pc as u32);
+        state.history.push(HistoryEntry { pc, prev_pc, stack, linked });
+    }
+
+    pub(crate) fn insns_processed(&self) -> u32 {
+        u32::try_from(self.insns_processed).unwrap_or(u32::MAX)
+    }
+
+    /// The last line of the kernel's log.
+    pub(crate) fn stats(&self) -> String {
+        format!(
+            "processed {} insns (limit {COMPLEXITY_LIMIT_INSNS}) max_states_per_insn {} total_states {} \
+             peak_states {} mark_read 0\n",
+            self.insns_processed,
+            self.joins.max_per_insn(),
+            self.joins.total(),
+            self.joins.peak()
+        )
+    }
+}

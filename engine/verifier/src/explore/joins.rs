@@ -1,0 +1,255 @@
+//! The store of states at join points, and when to keep, compare and drop them (linux: is_state_visited()).
+
+use std::collections::HashMap;
+
+use super::Env;
+use crate::error::{Checked, refuse};
+use crate::state::{JoinId, SlotSet, State};
+
+/// Whether a path goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Visit {
+    GoOn,
+    /// A finished state includes this one.
+    Pruned,
+}
+
+/// A state kept at a join point, with what the paths from it turned out to need.
+#[derive(Debug)]
+pub(super) struct Join {
+    pub(super) state: State,
+    /// The instruction executed before it.
+    pub(super) last_pc: usize,
+    /// Paths from here that are not finished.
+    branches: u32,
+    hits: u32,
+    misses: u32,
+    /// No longer compared with; freed when finished.
+    dropped: bool,
+    /// Slots read on paths from here before they were written, by frame.
+    pub(super) read: Vec<SlotSet>,
+    /// Registers whose exact range mattered on paths from here, by frame.
+    pub(super) precise_regs: Vec<u16>,
+    /// As `precise_regs`, of spilled scalars.
+    pub(super) precise_slots: Vec<SlotSet>,
+}
+
+#[derive(Debug)]
+pub(super) struct Joins {
+    store: Vec<Option<Join>>,
+    free: Vec<u32>,
+    /// States to compare with, by slot.
+    at: HashMap<usize, Vec<JoinId>>,
+    kept: usize,
+    jumps_at_last_join: usize,
+    insns_at_last_join: usize,
+}
+
+/// Jumps and instructions since the last kept state before another is worth keeping (the kernel's values).
+const NEW_STATE_JUMPS: usize = 2;
+const NEW_STATE_INSNS: usize = 8;
+/// The same inside a loop that is being unrolled, where early states rarely match (the kernel's values).
+const LOOP_STATE_JUMPS: usize = 20;
+const LOOP_STATE_INSNS: usize = 100;
+/// Steps of history at which a state is kept in any case, to bound walks back (the kernel's value).
+const HISTORY_MAX: usize = 40;
+/// A state that missed more often than 3 times its hits and 3 is dropped (the kernel's values).
+const MISSES_PER_HIT: u32 = 3;
+
+impl Joins {
+    pub(super) fn new() -> Joins {
+        Joins {
+            store: Vec::new(),
+            free: Vec::new(),
+            at: HashMap::new(),
+            kept: 0,
+            jumps_at_last_join: 0,
+            insns_at_last_join: 0,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Joins::new();
+    }
+
+    /// A kept state. Ids are only held while the state is: by paths and states that descend from an unfinished one.
+    pub(super) fn get(&self, id: JoinId) -> Option<&Join> {
+        self.store.get(id.0 as usize)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, id: JoinId) -> Option<&mut Join> {
+        self.store.get_mut(id.0 as usize)?.as_mut()
+    }
+
+    /// One more path from this state.
+    pub(super) fn path_forked(&mut self, parent: Option<JoinId>) {
+        if let Some(join) = parent.and_then(|id| self.get_mut(id)) {
+            join.branches += 1;
+        }
+    }
+
+    /// A path ended: its join state has one less, and if that was the last, so has the one before it.
+    pub(super) fn path_ended(&mut self, parent: Option<JoinId>) {
+        let mut at = parent;
+        while let Some(id) = at
+            && let Some(join) = self.get_mut(id)
+        {
+            join.branches -= 1;
+            if join.branches > 0 {
+                return;
+            }
+            at = join.state.parent;
+            if join.dropped {
+                self.release(id);
+            } else {
+                // Finished: nobody walks back through it any more.
+                join.state.history = Vec::new();
+            }
+        }
+    }
+
+    /// The most states kept at one slot.
+    pub(super) fn max_per_insn(&self) -> usize {
+        self.at.values().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// States kept over all.
+    pub(super) fn total(&self) -> usize {
+        self.kept
+    }
+
+    /// The most states kept at one time.
+    pub(super) fn peak(&self) -> usize {
+        self.store.len()
+    }
+
+    fn release(&mut self, id: JoinId) {
+        self.store[id.0 as usize] = None;
+        self.free.push(id.0);
+    }
+
+    /// Keeps `state`; it goes on as the child of what is kept.
+    fn keep(&mut self, pc: usize, last_pc: usize, state: &mut State) {
+        let frames = state.frames.len();
+        let join = Join {
+            state: state.clone(),
+            last_pc,
+            branches: 1,
+            hits: 0,
+            misses: 0,
+            dropped: false,
+            read: vec![0; frames],
+            precise_regs: vec![0; frames],
+            precise_slots: vec![0; frames],
+        };
+        let id = match self.free.pop() {
+            Some(slot) => {
+                self.store[slot as usize] = Some(join);
+                JoinId(slot)
+            }
+            None => {
+                self.store.push(Some(join));
+                JoinId(self.store.len() as u32 - 1)
+            }
+        };
+        self.kept += 1;
+        self.at.entry(pc).or_default().push(id);
+        state.parent = Some(id);
+        state.first_pc = pc as u32;
+        state.history.clear();
+        state.written.fill(0);
+    }
+}
+
+impl Env<'_> {
+    /// At a join point: is this state included in a finished one, is the program going round in circles, should the
+    /// state be kept?
+    pub(super) fn visit(&mut self, state: &mut State) -> Checked<Visit> {
+        let pc = self.pc;
+        let jumps = self.jumps_processed - self.joins.jumps_at_last_join;
+        let insns = self.insns_processed - self.joins.insns_at_last_join;
+        let force = state.history.len() > HISTORY_MAX;
+        let mut keep = force || (jumps >= NEW_STATE_JUMPS && insns >= NEW_STATE_INSNS);
+
+        let candidates = self.joins.at.remove(&pc).unwrap_or_default();
+        let mut kept = Vec::with_capacity(candidates.len() + 1);
+        let mut pruned_by = None;
+        let mut circle = false;
+        for &id in &candidates {
+            let Some(join) = self.joins.get(id) else { continue };
+            if pruned_by.is_some() || circle {
+                kept.push(id);
+                continue;
+            }
+            if join.branches > 0 {
+                // Still on this state's own path, or on a path beside it: nothing is known of how it ends.
+                circle = join.state.frames == state.frames;
+                if !force && jumps < LOOP_STATE_JUMPS && insns < LOOP_STATE_INSNS {
+                    keep = false;
+                }
+            } else if self.includes(join, state) {
+                pruned_by = Some(id);
+            }
+            let hit = pruned_by.is_some();
+            let Some(join) = self.joins.get_mut(id) else { continue };
+            if hit {
+                join.hits += 1;
+            } else if keep {
+                join.misses += 1;
+                if join.misses > join.hits * MISSES_PER_HIT + MISSES_PER_HIT {
+                    join.dropped = true;
+                    if join.branches == 0 {
+                        self.joins.release(id);
+                    }
+                    continue;
+                }
+            }
+            kept.push(id);
+        }
+        self.joins.at.insert(pc, kept);
+        if circle {
+            refuse!(Invalid, "infinite loop detected at insn {pc}");
+        }
+        if let Some(id) = pruned_by {
+            if self.code.edges.is_jump[pc] {
+                self.record(state, None, Vec::new());
+            }
+            self.inherit_needs(id, state);
+            return Ok(Visit::Pruned);
+        }
+        if keep {
+            self.joins.jumps_at_last_join = self.jumps_processed;
+            self.joins.insns_at_last_join = self.insns_processed;
+            self.joins.keep(pc, self.prev_pc, state);
+        }
+        Ok(Visit::GoOn)
+    }
+
+    /// What the paths from a finished state needed, the paths that led here need too.
+    fn inherit_needs(&mut self, id: JoinId, state: &State) {
+        let Some(join) = self.joins.get(id) else { return };
+        let read = join.read.clone();
+        let needs = super::precision::Needs::of_join(join);
+        for (frame, slots) in read.into_iter().enumerate() {
+            self.mark_slots_read(state, frame, slots);
+        }
+        self.walk_back(state, needs);
+    }
+
+    /// The slots' values matter from here on, so they mattered at the join points since they were written.
+    pub(crate) fn mark_slots_read(&mut self, state: &State, frame: usize, mut slots: SlotSet) {
+        slots &= !state.written.get(frame).copied().unwrap_or(SlotSet::MAX);
+        let mut at = state.parent;
+        while slots != 0
+            && let Some(id) = at
+            && let Some(join) = self.joins.get_mut(id)
+        {
+            let Some(read) = join.read.get_mut(frame) else { return };
+            // Those that were read before were passed on before.
+            slots &= !*read;
+            *read |= slots;
+            slots &= !join.state.written.get(frame).copied().unwrap_or(SlotSet::MAX);
+            at = join.state.parent;
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! How paths are explored: depth first, one instruction at a time, comparing with earlier states where paths join.
+//!
+//! ```text
+//!   pending ──pop──▶ State ──▶ join point? ──equal to a finished state──▶ pruned
+//!      ▲                          │ no
+//!      │                          ▼
+//!      └──other branch── transfer (+ check) ──▶ next instruction ... exit, refusal
+//! ```
+//!
+//! Soundness of pruning: a finished join state stands for all states it *includes* (`compare`), because nothing that
+//! happened after it depended on more than what was compared: registers and slots that were read later (`read`,
+//! [`crate::cfg::RegSet`]), scalars by value only where a later check or branch decision depended on the value
+//! (`precision`).
+
+mod compare;
+mod env;
+mod history;
+mod joins;
+mod notes;
+mod precision;
+
+pub(crate) use env::{Env, Next};
+pub(crate) use notes::{Access, Note};

@@ -1,0 +1,323 @@
+//! Which scalars' exact ranges matter (linux: mark_chain_precision(), backtrack_insn()).
+//!
+//! When a check or a branch decision depends on a scalar's range, the path is walked back from there: through moves,
+//! arithmetic and spills to the registers the scalar was made of, up to the points it came from (a constant, a load,
+//! a helper's result). At every join point passed on the way, the registers that carry it are marked *precise*:
+//! a later state must have them within the same range to be pruned. All other scalars may differ freely, which is
+//! what lets loops with counters and parsers with many cases converge.
+//!
+//! Soundness: for each instruction walked back, the set of needed registers before it determines (with what is
+//! compared anyway: types, pointers, zero bytes) the needed ones after it. Where the walk cannot tell, everything is
+//! marked.
+
+use bpfreplay_isa::{AluOp, AtomicOp, CallTarget, Instruction, Operand, Reg};
+use bpfreplay_uapi::HelperId;
+use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
+
+use super::Env;
+use super::history::Steps;
+use super::joins::Join;
+use crate::state::{HistoryEntry, SlotSet, State};
+
+/// Scalars whose ranges are needed, by frame.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Needs {
+    regs: Vec<u16>,
+    slots: Vec<SlotSet>,
+    /// The function that runs at the point the walk is at.
+    frame: usize,
+}
+
+/// The walk met something it cannot see through.
+struct Lost;
+
+const ARGS: u16 = 0b11_1110;
+const CALLER_SAVED: u16 = 0b11_1111;
+
+impl Needs {
+    fn new(frames: usize) -> Needs {
+        Needs { regs: vec![0; frames], slots: vec![0; frames], frame: frames - 1 }
+    }
+
+    pub(super) fn of_join(join: &Join) -> Needs {
+        Needs {
+            regs: join.precise_regs.clone(),
+            slots: join.precise_slots.clone(),
+            frame: join.state.frames.len() - 1,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.regs.iter().all(|&set| set == 0) && self.slots.iter().all(|&set| set == 0)
+    }
+
+    fn has(&self, reg: Reg) -> bool {
+        self.regs[self.frame] & (1 << reg.number()) != 0
+    }
+
+    fn add(&mut self, reg: Reg) {
+        self.regs[self.frame] |= 1 << reg.number();
+    }
+
+    fn remove(&mut self, reg: Reg) {
+        self.regs[self.frame] &= !(1 << reg.number());
+    }
+}
+
+impl Env<'_> {
+    /// The range of this scalar matters to what is being checked or decided at the instruction under way.
+    pub(crate) fn mark_precise(&mut self, state: &State, reg: Reg) {
+        if !state.reg(reg).is_scalar() {
+            return;
+        }
+        let mut needs = Needs::new(state.frames.len());
+        needs.add(reg);
+        self.walk_back(state, needs);
+    }
+
+    /// As [`Env::mark_precise`], of the scalar spilled in a slot.
+    pub(crate) fn mark_slot_precise(&mut self, state: &State, frame: usize, slot: usize) {
+        let mut needs = Needs::new(state.frames.len());
+        needs.slots[frame] |= 1 << slot;
+        self.walk_back(state, needs);
+    }
+
+    pub(super) fn walk_back(&mut self, state: &State, mut needs: Needs) {
+        if needs.is_empty() {
+            return;
+        }
+        let code = self.code;
+        // The instruction under way is where the need arose: its own effect is not undone.
+        let mut after = Some(self.pc);
+        let lost =
+            undo_steps(code, Steps::back_from(state, self.pc).skip(1), &mut needs, &mut after).is_err();
+        let mut at = state.parent;
+        if lost {
+            self.mark_everything(at);
+            return;
+        }
+        while !needs.is_empty()
+            && let Some(id) = at
+            && let Some(join) = self.joins.get_mut(id)
+        {
+            needs.keep_new(join);
+            if needs.is_empty() {
+                return;
+            }
+            needs.frame = join.state.frames.len() - 1;
+            at = join.state.parent;
+            let steps = Steps::back_from(&join.state, join.last_pc);
+            if undo_steps(code, steps, &mut needs, &mut after).is_err() {
+                self.mark_everything(at);
+                return;
+            }
+        }
+    }
+
+    /// Gives up: all scalars of all join points from here back matter.
+    fn mark_everything(&mut self, mut at: Option<crate::state::JoinId>) {
+        while let Some(id) = at
+            && let Some(join) = self.joins.get_mut(id)
+        {
+            join.precise_regs.fill(u16::MAX);
+            join.precise_slots.fill(SlotSet::MAX);
+            at = join.state.parent;
+        }
+    }
+}
+
+impl Needs {
+    /// Marks what is needed at a join point; goes on only with what was not marked before (that was passed on then).
+    fn keep_new(&mut self, join: &mut Join) {
+        for (frame, state) in join.state.frames.iter().enumerate() {
+            let (Some(regs), Some(slots)) = (self.regs.get_mut(frame), self.slots.get_mut(frame)) else {
+                continue;
+            };
+            for reg in Reg::ALL {
+                if *regs & (1 << reg.number()) != 0 && !state.regs[reg.index()].is_scalar() {
+                    *regs &= !(1 << reg.number());
+                }
+            }
+            for at in 0..SlotSet::BITS as usize {
+                let slot = state.stack.slot(at);
+                if *slots & (1 << at) != 0 && !(slot.is_spill() && slot.spilled.is_scalar()) {
+                    *slots &= !(1 << at);
+                }
+            }
+            *regs &= !join.precise_regs[frame];
+            *slots &= !join.precise_slots[frame];
+            join.precise_regs[frame] |= *regs;
+            join.precise_slots[frame] |= *slots;
+        }
+    }
+
+    /// Links known at a jump: the range of one was learned from another, so if one is needed all are.
+    fn spread_links(&mut self, entry: &HistoryEntry) {
+        let is_needed = |needs: &Needs, &(frame, at): &(u8, u8)| match at {
+            0..16 => needs.regs[usize::from(frame)] & (1 << at) != 0,
+            _ => needs.slots[usize::from(frame)] & (1 << (at - 16)) != 0,
+        };
+        if !entry.linked.iter().any(|place| is_needed(self, place)) {
+            return;
+        }
+        for &(frame, at) in &entry.linked {
+            match at {
+                0..16 => self.regs[usize::from(frame)] |= 1 << at,
+                _ => self.slots[usize::from(frame)] |= 1 << (at - 16),
+            }
+        }
+    }
+
+    /// Going back over a return: the caller's r0 was the callee's.
+    fn enter_callee(&mut self) {
+        let needs_r0 = self.has(Reg::R0);
+        self.remove(Reg::R0);
+        self.regs[self.frame] &= !CALLER_SAVED;
+        self.frame += 1;
+        if self.regs.len() <= self.frame {
+            self.regs.resize(self.frame + 1, 0);
+            self.slots.resize(self.frame + 1, 0);
+        }
+        self.regs[self.frame] = 0;
+        self.slots[self.frame] = 0;
+        if needs_r0 {
+            self.add(Reg::R0);
+        }
+    }
+
+    /// Going back over the entry to a function: its arguments were the caller's.
+    fn leave_callee(&mut self) {
+        let args = self.regs[self.frame] & ARGS;
+        self.regs[self.frame] = 0;
+        self.slots[self.frame] = 0;
+        self.frame -= 1;
+        self.regs[self.frame] |= args;
+    }
+}
+
+fn undo_steps<'s>(
+    code: &crate::cfg::Code,
+    steps: impl Iterator<Item = (usize, Option<&'s HistoryEntry>)>,
+    needs: &mut Needs,
+    after: &mut Option<usize>,
+) -> Result<(), Lost> {
+    for (pc, entry) in steps {
+        if let Some(entry) = entry {
+            needs.spread_links(entry);
+        }
+        if let Ok(instruction) = code.decoded[pc] {
+            undo(pc, instruction, entry, *after, needs)?;
+        }
+        if let Some(entry) = entry {
+            needs.spread_links(entry);
+        }
+        if needs.is_empty() {
+            return Ok(());
+        }
+        *after = Some(pc);
+    }
+    Ok(())
+}
+
+/// What is needed before an instruction, from what is needed after it.
+fn undo(
+    pc: usize,
+    instruction: Instruction,
+    entry: Option<&HistoryEntry>,
+    after: Option<usize>,
+    needs: &mut Needs,
+) -> Result<(), Lost> {
+    // A function that ended here without `exit` (a tail call that was taken, a failed LD_ABS).
+    let returned = |needs: &Needs| after != Some(pc + 1) && needs.frame + 1 < MAX_CALL_FRAMES;
+    match instruction {
+        Instruction::Alu { op: AluOp::Mov, dst, src, .. } => {
+            if needs.has(dst) {
+                needs.remove(dst);
+                if let Operand::Reg(src) = src {
+                    needs.add(src);
+                }
+            }
+        }
+        Instruction::MovSx { dst, src, .. } => {
+            if needs.has(dst) {
+                needs.remove(dst);
+                needs.add(src);
+            }
+        }
+        Instruction::Alu { dst, src: Operand::Reg(src), .. } => {
+            if needs.has(dst) {
+                needs.add(src);
+            }
+        }
+        Instruction::Alu { src: Operand::Imm(_), .. }
+        | Instruction::Neg { .. }
+        | Instruction::Endian { .. }
+        | Instruction::Jump { .. }
+        | Instruction::MayGoto { .. }
+        | Instruction::JumpIf { src: Operand::Imm(_), .. } => {}
+        Instruction::LoadImm64 { dst, .. } => needs.remove(dst),
+        Instruction::Load { dst, .. } => {
+            if needs.has(dst) {
+                needs.remove(dst);
+                if let Some(stack) = entry.and_then(|entry| entry.stack) {
+                    needs.slots[usize::from(stack.frame)] |= 1 << stack.slot;
+                }
+            }
+        }
+        Instruction::Store { src, .. } => {
+            if let Some(stack) = entry.and_then(|entry| entry.stack) {
+                let slots = &mut needs.slots[usize::from(stack.frame)];
+                if *slots & (1 << stack.slot) != 0 {
+                    *slots &= !(1 << stack.slot);
+                    if let Operand::Reg(src) = src {
+                        needs.add(src);
+                    }
+                }
+            }
+        }
+        Instruction::Atomic { op, src, .. } => match op {
+            // What is fetched is unknown, so nothing before it matters to it.
+            AtomicOp::Cmpxchg => needs.remove(Reg::R0),
+            AtomicOp::FetchAdd
+            | AtomicOp::FetchOr
+            | AtomicOp::FetchAnd
+            | AtomicOp::FetchXor
+            | AtomicOp::Xchg => needs.remove(src),
+            AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor => {}
+        },
+        Instruction::JumpIf { dst, src: Operand::Reg(src), .. } => {
+            if needs.has(dst) || needs.has(src) {
+                needs.add(dst);
+                needs.add(src);
+            }
+        }
+        Instruction::LoadPacket { .. } => {
+            if returned(needs) {
+                needs.enter_callee();
+            }
+            needs.remove(Reg::R0);
+        }
+        Instruction::TailCall => return Err(Lost),
+        Instruction::Call(CallTarget::Helper(id)) => {
+            if id == HelperId::TailCall.id() && returned(needs) {
+                needs.enter_callee();
+            }
+            needs.regs[needs.frame] &= !CALLER_SAVED;
+        }
+        Instruction::Call(CallTarget::Kfunc(_)) => needs.regs[needs.frame] &= !CALLER_SAVED,
+        Instruction::Call(CallTarget::Local(off)) => {
+            let target = pc as i64 + 1 + i64::from(off);
+            if after.is_some_and(|after| after as i64 == target) && target != pc as i64 + 1 && needs.frame > 0
+            {
+                needs.leave_callee();
+            } else if after == Some(pc + 1) && target != pc as i64 + 1 {
+                // A global function: its result is unknown.
+                needs.regs[needs.frame] &= !CALLER_SAVED;
+            } else {
+                return Err(Lost);
+            }
+        }
+        Instruction::Exit => needs.enter_callee(),
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! From what was accepted to what engines run.
+//!
+//! ```text
+//!   program ─▶ replacements, slot by slot ─▶ joined, jumps linked again ─▶ xlated + orig_pc
+//!              dead_code  a branch only one side of which was explored becomes `ja`; unexplored slots vanish
+//!              context    context accesses become accesses of the engine's own struct
+//!              tail_call  `call 12` becomes TailCall
+//! ```
+//! None of it changes what a program computes; slots move, so `orig_pc` says where each came from.
+
+mod context;
+mod dead_code;
+mod link;
+
+use bpfreplay_isa::{CallTarget, Insn, Instruction, encode};
+use bpfreplay_uapi::{ContextLayout, HelperId};
+
+use crate::cfg::Code;
+use crate::error::Checked;
+use crate::explore::{Access, Note};
+
+/// The rewritten program.
+#[derive(Debug)]
+pub(crate) struct Xlated {
+    pub(crate) insns: Vec<Insn>,
+    /// The slot each came from.
+    pub(crate) orig_pc: Vec<u32>,
+    /// Where each original slot went; of vanished ones, where what follows them went. One more than there are slots.
+    pub(crate) new_pc: Vec<u32>,
+}
+
+/// What one original instruction becomes; jumps still have their original offsets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Replacement {
+    pub(crate) insns: Vec<Insn>,
+    /// The instruction among them, if any, that jumps (or calls) where the original did.
+    pub(crate) jump: Option<Jump>,
+}
+
+/// A jump to link again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Jump {
+    /// Which instruction of the replacement.
+    pub(crate) at: usize,
+    /// The original slot it leads to.
+    pub(crate) target: usize,
+}
+
+/// Rewrites an accepted program.
+pub(crate) fn rewrite(
+    code: &Code,
+    notes: &[Note],
+    layout: &ContextLayout,
+    has_skb: ContextKind,
+) -> Checked<Xlated> {
+    let mut replacements: Vec<Replacement> = Vec::with_capacity(code.insns.len());
+    for pc in 0..code.insns.len() {
+        replacements.push(replace(code, notes, layout, has_skb, pc)?);
+    }
+    dead_code::remove_empty_jumps(&mut replacements);
+    link::link(replacements)
+}
+
+/// What the context pointer of the program type points to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ContextKind {
+    /// The engine's own struct: accesses are converted.
+    Skb,
+    /// Bytes as they are.
+    Plain,
+}
+
+fn replace(
+    code: &Code,
+    notes: &[Note],
+    layout: &ContextLayout,
+    kind: ContextKind,
+    pc: usize,
+) -> Checked<Replacement> {
+    let Some(instruction) = dead_code::live_instruction(code, notes, pc) else {
+        return Ok(Replacement::default());
+    };
+    if kind == ContextKind::Skb && notes[pc].access == Some(Access::Context) {
+        return context::convert(instruction, layout).map(|insns| Replacement { insns, jump: None });
+    }
+    let instruction = match instruction {
+        Instruction::Call(CallTarget::Helper(id)) if id == HelperId::TailCall.id() => Instruction::TailCall,
+        other => other,
+    };
+    let (first, second) = encode(instruction);
+    let insns = std::iter::once(first).chain(second).collect();
+    let target = |off: i32| (pc as i64 + 1 + i64::from(off)) as usize;
+    let jump = match instruction {
+        Instruction::Jump { off, .. } => Some(target(off)),
+        Instruction::JumpIf { off, .. } | Instruction::MayGoto { off } => Some(target(off.into())),
+        Instruction::Call(CallTarget::Local(off)) => Some(target(off)),
+        Instruction::Alu { .. }
+        | Instruction::Neg { .. }
+        | Instruction::MovSx { .. }
+        | Instruction::Endian { .. }
+        | Instruction::LoadImm64 { .. }
+        | Instruction::Load { .. }
+        | Instruction::Store { .. }
+        | Instruction::Atomic { .. }
+        | Instruction::LoadPacket { .. }
+        | Instruction::Call(CallTarget::Helper(_) | CallTarget::Kfunc(_))
+        | Instruction::TailCall
+        | Instruction::Exit => None,
+    };
+    Ok(Replacement { insns, jump: jump.map(|target| Jump { at: 0, target }) })
+}

@@ -1,0 +1,64 @@
+use bpfreplay_isa::{AluOp, Size, Width};
+
+use super::bounds::{Bounds32, Bounds64};
+use super::tnum::Tnum;
+use super::value::Scalar;
+
+/// The result of a binary operation on members of `a` and `b`.
+pub(crate) fn alu(width: Width, op: AluOp, a: &Scalar, b: &Scalar) -> Scalar {
+    let low = |x: &Scalar| (x.tnum.low(32), x.b32);
+    match width {
+        Width::W32 => {
+            let (tnum, b32) = Bounds32::alu(op, low(a), low(b));
+            Scalar::from_low_half(tnum, b32)
+        }
+        Width::W64 => {
+            let (tnum, b64) = Bounds64::alu(op, (a.tnum, a.b64), (b.tnum, b.b64));
+            let b32 =
+                if low_half_is_separate(op) { Bounds32::alu(op, low(a), low(b)).1 } else { Bounds32::ALL };
+            Scalar { tnum, b64, b32 }.synced()
+        }
+    }
+}
+
+/// Whether the low half of the 64-bit result is the 32-bit result of the low halves.
+const fn low_half_is_separate(op: AluOp) -> bool {
+    match op {
+        AluOp::Add | AluOp::Sub | AluOp::Mul | AluOp::Or | AluOp::And | AluOp::Xor | AluOp::Mov => true,
+        AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod | AluOp::Lsh | AluOp::Rsh | AluOp::Arsh => false,
+    }
+}
+
+/// `-x`.
+pub(crate) fn neg(width: Width, x: &Scalar) -> Scalar {
+    alu(width, AluOp::Sub, &Scalar::constant(0), x)
+}
+
+/// The low `size` bytes sign-extended to 64 bits, and for a 32-bit destination cut to the low half again.
+pub(crate) fn sign_extend_from(size: Size, width: Width, x: &Scalar) -> Scalar {
+    let extended = match size {
+        Size::Dw => *x,
+        Size::B | Size::H | Size::W => {
+            let bits = size.bits();
+            let mut b64 = Bounds64::signed(-(1 << (bits - 1)), (1 << (bits - 1)) - 1);
+            // A member that already is its own sign extension stays.
+            if b64.smin <= x.b64.smin && x.b64.smax <= b64.smax {
+                b64 = x.b64;
+            } else if size == Size::W {
+                b64 = Bounds64::signed(i64::from(x.b32.smin), i64::from(x.b32.smax));
+            }
+            Scalar { tnum: x.tnum.sign_extend(bits), b64, b32: Bounds32::ALL }.synced()
+        }
+    };
+    match width {
+        Width::W64 => extended,
+        Width::W32 => extended.low_half(),
+    }
+}
+
+/// The known bits of `x`, for messages.
+impl Scalar {
+    pub(crate) const fn known_bits(&self) -> Tnum {
+        self.tnum
+    }
+}

@@ -1,0 +1,142 @@
+use bpfreplay_isa::Reg;
+
+use super::reg::{RegState, RegType};
+use super::stack::{SlotSet, Stack};
+
+/// A place in the store of join points.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct JoinId(pub(crate) u32);
+
+/// How a frame came to be. Part 2's callbacks are one more kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FrameKind {
+    /// The program's entry.
+    Main,
+    /// A global function verified on its own.
+    Global,
+    /// A call to a static function; execution goes on behind `callsite`.
+    Call { callsite: u32 },
+}
+
+/// One function's activation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Frame {
+    pub(crate) regs: [RegState; 11],
+    pub(crate) stack: Stack,
+    pub(crate) kind: FrameKind,
+    pub(crate) subprog: u32,
+}
+
+impl Frame {
+    pub(crate) fn new(kind: FrameKind, subprog: u32, index: u8) -> Frame {
+        let mut regs = [RegState::NOT_INIT; 11];
+        regs[Reg::FP.index()] = RegState::pointer(RegType::Stack { frame: index });
+        Frame { regs, stack: Stack::default(), kind, subprog }
+    }
+
+    /// Every register and spilled register.
+    pub(crate) fn each_mut(&mut self, mut f: impl FnMut(&mut RegState)) {
+        self.regs.iter_mut().for_each(&mut f);
+        for slot in self.stack.slots_mut().iter_mut().filter(|slot| slot.is_spill()) {
+            f(&mut slot.spilled);
+        }
+    }
+
+    pub(crate) fn callsite(&self) -> Option<u32> {
+        match self.kind {
+            FrameKind::Main | FrameKind::Global => None,
+            FrameKind::Call { callsite } => Some(callsite),
+        }
+    }
+}
+
+/// A spill or fill, for walking back: which slot of which frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StackAccess {
+    pub(crate) frame: u8,
+    pub(crate) slot: u8,
+}
+
+/// A step that cannot be read off the instructions: a jump, or an access to a spilled register.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct HistoryEntry {
+    pub(crate) pc: u32,
+    pub(crate) prev_pc: u32,
+    pub(crate) stack: Option<StackAccess>,
+    /// Registers (frame, number) and slots (frame, number + 16) whose scalars were linked at this jump.
+    pub(crate) linked: Vec<(u8, u8)>,
+}
+
+/// The state of one path.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) frames: Vec<Frame>,
+    /// The last join point passed.
+    pub(crate) parent: Option<JoinId>,
+    /// The instruction at which that was (or the path began).
+    pub(crate) first_pc: u32,
+    /// Steps since then.
+    pub(crate) history: Vec<HistoryEntry>,
+    /// Slots wholly written since then, by frame.
+    pub(crate) written: Vec<SlotSet>,
+}
+
+impl State {
+    pub(crate) fn new(frame: Frame, first_pc: u32) -> State {
+        State {
+            frames: vec![frame],
+            parent: None,
+            first_pc,
+            history: Vec::new(),
+            written: vec![SlotSet::MAX],
+        }
+    }
+
+    /// The function that runs.
+    pub(crate) fn cur(&self) -> &Frame {
+        self.frames.last().expect("a state has at least its first frame")
+    }
+
+    pub(crate) fn cur_mut(&mut self) -> &mut Frame {
+        self.frames.last_mut().expect("a state has at least its first frame")
+    }
+
+    /// Index of the function that runs.
+    pub(crate) fn depth(&self) -> usize {
+        self.frames.len() - 1
+    }
+
+    pub(crate) fn reg(&self, reg: Reg) -> &RegState {
+        &self.cur().regs[reg.index()]
+    }
+
+    pub(crate) fn reg_mut(&mut self, reg: Reg) -> &mut RegState {
+        &mut self.cur_mut().regs[reg.index()]
+    }
+
+    pub(crate) fn set(&mut self, reg: Reg, value: RegState) {
+        *self.reg_mut(reg) = value;
+    }
+
+    /// Every register and spilled register of every frame.
+    pub(crate) fn each_mut(&mut self, mut f: impl FnMut(&mut RegState)) {
+        for frame in &mut self.frames {
+            frame.each_mut(&mut f);
+        }
+    }
+
+    /// Enters a function. Nothing of its stack comes from before: reads stop here.
+    pub(crate) fn push_frame(&mut self, frame: Frame) {
+        self.frames.push(frame);
+        self.written.push(SlotSet::MAX);
+    }
+
+    /// Leaves a function; the entry's frame stays.
+    pub(crate) fn pop_frame(&mut self) -> Option<Frame> {
+        if self.frames.len() < 2 {
+            return None;
+        }
+        self.written.pop();
+        self.frames.pop()
+    }
+}

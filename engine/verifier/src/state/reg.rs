@@ -1,0 +1,227 @@
+use std::fmt::Write as _;
+
+use crate::scalar::Scalar;
+
+/// What a register holds (linux: enum bpf_reg_type). Part of the type: which object, never where in it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum RegType {
+    /// Never written on this path; unreadable.
+    NotInit,
+    /// A number.
+    Scalar,
+    /// The context.
+    Ctx,
+    /// A map, by index into the program's maps.
+    MapPtr { map: u32 },
+    /// A value of that map.
+    MapValue { map: u32 },
+    /// The stack of the frame with this index.
+    Stack { frame: u8 },
+    /// The packet, from `data`.
+    Packet,
+    /// The packet's metadata, from `data_meta`.
+    PacketMeta,
+    /// One past the packet, `data_end`.
+    PacketEnd,
+    /// `struct bpf_sock` of the context's `sk`.
+    SockCommon,
+    /// Memory of a known size: an argument of a global function.
+    Mem { size: u32 },
+}
+
+impl RegType {
+    /// The kernel's name for messages (linux: reg_type_str()).
+    pub(crate) const fn name(self, nullable: bool) -> &'static str {
+        match (self, nullable) {
+            (RegType::NotInit, _) => "?",
+            (RegType::Scalar, _) => "scalar",
+            (RegType::Ctx, _) => "ctx",
+            (RegType::MapPtr { .. }, false) => "map_ptr",
+            (RegType::MapPtr { .. }, true) => "map_ptr_or_null",
+            (RegType::MapValue { .. }, false) => "map_value",
+            (RegType::MapValue { .. }, true) => "map_value_or_null",
+            (RegType::Stack { .. }, _) => "fp",
+            (RegType::Packet, _) => "pkt",
+            (RegType::PacketMeta, _) => "pkt_meta",
+            (RegType::PacketEnd, _) => "pkt_end",
+            (RegType::SockCommon, false) => "sock_common",
+            (RegType::SockCommon, true) => "sock_common_or_null",
+            (RegType::Mem { .. }, false) => "mem",
+            (RegType::Mem { .. }, true) => "mem_or_null",
+        }
+    }
+
+    /// Packet bytes before `data_end` (or `data`): pointers that carry a range.
+    pub(crate) const fn is_packet(self) -> bool {
+        match self {
+            RegType::Packet | RegType::PacketMeta => true,
+            RegType::NotInit
+            | RegType::Scalar
+            | RegType::Ctx
+            | RegType::MapPtr { .. }
+            | RegType::MapValue { .. }
+            | RegType::Stack { .. }
+            | RegType::PacketEnd
+            | RegType::SockCommon
+            | RegType::Mem { .. } => false,
+        }
+    }
+
+    /// Everything derived from the packet, dead once a helper moves it.
+    pub(crate) const fn is_any_packet(self) -> bool {
+        self.is_packet() || matches!(self, RegType::PacketEnd)
+    }
+}
+
+/// What is known of one register, or of one spilled to the stack (linux: struct bpf_reg_state).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct RegState {
+    pub(crate) kind: RegType,
+    /// The pointer may be NULL: no access, no arithmetic until it is compared with 0.
+    pub(crate) nullable: bool,
+    /// `off` of a linked scalar counts (linux: BPF_ADD_CONST).
+    pub(crate) linked_by_offset: bool,
+    /// Pointers: the fixed part of the offset. Scalars that share an id: their distance from it.
+    pub(crate) off: i32,
+    /// Shared identity, 0 for none: of pointers whose NULL check or packet range counts for all holders, of scalars
+    /// that are equal or a constant apart.
+    pub(crate) id: u32,
+    /// Packet pointers: bytes from the pointer's base known to be in the packet.
+    pub(crate) range: u32,
+    /// Scalars: the value. Pointers: the variable part of the offset.
+    pub(crate) value: Scalar,
+}
+
+impl RegState {
+    pub(crate) const NOT_INIT: RegState = RegState {
+        kind: RegType::NotInit,
+        nullable: false,
+        linked_by_offset: false,
+        off: 0,
+        id: 0,
+        range: 0,
+        value: Scalar::UNKNOWN,
+    };
+
+    pub(crate) const UNKNOWN: RegState = RegState::scalar(Scalar::UNKNOWN);
+
+    pub(crate) const fn scalar(value: Scalar) -> RegState {
+        RegState { kind: RegType::Scalar, value, ..RegState::NOT_INIT }
+    }
+
+    pub(crate) const fn constant(x: u64) -> RegState {
+        RegState::scalar(Scalar::constant(x))
+    }
+
+    /// A pointer to the start of an object.
+    pub(crate) const fn pointer(kind: RegType) -> RegState {
+        RegState { kind, value: Scalar::constant(0), ..RegState::NOT_INIT }
+    }
+
+    pub(crate) fn is_scalar(&self) -> bool {
+        self.kind == RegType::Scalar
+    }
+
+    /// Initialised and not a number.
+    pub(crate) fn is_pointer(&self) -> bool {
+        self.kind != RegType::Scalar && self.kind != RegType::NotInit
+    }
+
+    /// The scalar's value, if it is one number.
+    pub(crate) fn as_const(&self) -> Option<u64> {
+        if self.is_scalar() { self.value.as_const() } else { None }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        self.as_const() == Some(0)
+    }
+
+    /// The kernel's name of the type.
+    pub(crate) const fn type_name(&self) -> &'static str {
+        self.kind.name(self.nullable)
+    }
+
+    /// A pointer straight from `data`, `data_meta`: nothing added.
+    pub(crate) fn is_initial(&self, kind: RegType) -> bool {
+        self.kind == kind && self.off == 0 && self.value.as_const() == Some(0)
+    }
+
+    /// Forgets that other scalars are linked to this one.
+    pub(crate) fn unlink(&mut self) {
+        self.id = 0;
+        if self.is_scalar() {
+            self.off = 0;
+            self.linked_by_offset = false;
+        }
+    }
+
+    /// In the kernel's log form: `pkt(off=14,r=14)`, `scalar(umax=255,var_off=(0x0; 0xff))`, `7`.
+    pub(crate) fn describe(&self) -> String {
+        let mut parts = Vec::new();
+        if self.is_scalar() {
+            if let Some(x) = self.as_const() {
+                return format!("{}", x as i64);
+            }
+        } else {
+            match self.kind {
+                RegType::NotInit => return "?".to_owned(),
+                RegType::Stack { frame } => {
+                    let mut out = String::from("fp");
+                    if frame != 0 {
+                        let _ = write!(out, "[{frame}]");
+                    }
+                    if let Some(var) = self.value.as_const() {
+                        let _ = write!(out, "{:+}", i64::from(self.off).wrapping_add(var as i64));
+                        return out.replace("fp+0", "fp0").replace("]+0", "]0");
+                    }
+                    return format!("{out}(off={},{})", self.off, self.describe_value().join(","));
+                }
+                RegType::MapPtr { map } | RegType::MapValue { map } => parts.push(format!("map={map}")),
+                RegType::Mem { size } => parts.push(format!("sz={size}")),
+                RegType::Scalar
+                | RegType::Ctx
+                | RegType::Packet
+                | RegType::PacketMeta
+                | RegType::PacketEnd
+                | RegType::SockCommon => {}
+            }
+        }
+        if self.id != 0 {
+            parts.push(format!("id={}", self.id));
+        }
+        if self.off != 0 {
+            parts.push(format!("off={}", self.off));
+        }
+        if self.kind.is_packet() {
+            parts.push(format!("r={}", self.range));
+        }
+        if self.is_scalar() || self.value.as_const() != Some(0) {
+            parts.extend(self.describe_value());
+        }
+        format!("{}({})", self.type_name(), parts.join(","))
+    }
+
+    fn describe_value(&self) -> Vec<String> {
+        let (b64, b32, unknown) = (self.value.b64, self.value.b32, Scalar::UNKNOWN);
+        let mut parts = Vec::new();
+        let mut part = |name: &str, x: i128, shown: bool| {
+            if shown {
+                parts.push(format!("{name}={x}"));
+            }
+        };
+        part("smin", b64.smin.into(), b64.smin != unknown.b64.smin && b64.smin != 0);
+        part("smax", b64.smax.into(), b64.smax != unknown.b64.smax);
+        part("umin", b64.umin.into(), b64.umin != 0);
+        part("umax", b64.umax.into(), b64.umax != unknown.b64.umax && b64.umax as i64 != b64.smax);
+        let narrow = b64.umax <= u64::from(u32::MAX);
+        part("smin32", b32.smin.into(), !narrow && b32.smin != i32::MIN && b32.smin != 0);
+        part("smax32", b32.smax.into(), !narrow && b32.smax != i32::MAX);
+        part("umin32", b32.umin.into(), !narrow && b32.umin != 0);
+        part("umax32", b32.umax.into(), !narrow && b32.umax != u32::MAX);
+        let tnum = self.value.known_bits();
+        if tnum.mask != u64::MAX {
+            parts.push(format!("var_off={tnum}"));
+        }
+        parts
+    }
+}

@@ -1,0 +1,97 @@
+//! Calls of program-local functions, and returns.
+
+use bpfreplay_isa::Reg;
+use bpfreplay_program::Linkage;
+use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
+
+use super::{forget_packet_pointers, helper, read};
+use crate::check::helper_args;
+use crate::error::{Checked, refuse};
+use crate::explore::{Env, Next};
+use crate::state::{Frame, FrameKind, RegState, RegType, State};
+
+/// `call local`: a static function is explored here and now with these arguments; a global one was or will be
+/// verified by its prototype, so only the arguments are checked (linux: check_func_call()).
+pub(super) fn local(env: &mut Env<'_>, state: &mut State, off: i32) -> Checked<Next> {
+    let pc = env.pc();
+    let target = (pc as i64 + 1 + i64::from(off)) as usize;
+    let callee = env.code.function_at(target);
+    let info = env.program.funcs.get(callee);
+    if let Some(info) = info.filter(|info| info.linkage == Linkage::Global && callee != 0) {
+        for effect in helper_args::check_global_call(env, state, info)? {
+            helper::apply(env, state, effect);
+        }
+        env.globals.insert(callee);
+        if env.code.functions[callee].changes_pkt_data {
+            forget_packet_pointers(state);
+        }
+        clobber_caller_saved(state);
+        state.set(Reg::R0, RegState::UNKNOWN);
+        return Ok(Next::Goto(pc + 1));
+    }
+    if state.frames.len() >= MAX_CALL_FRAMES {
+        refuse!(TooBig, "the call stack of {} frames is too deep", state.frames.len() + 1);
+    }
+    let index = state.frames.len() as u8;
+    let mut frame = Frame::new(FrameKind::Call { callsite: pc as u32 }, callee as u32, index);
+    for reg in Reg::ARGS {
+        frame.regs[reg.index()] = *state.reg(reg);
+    }
+    clobber_caller_saved(state);
+    state.push_frame(frame);
+    Ok(Next::Goto(target))
+}
+
+/// r0 to r5 are the callee's: nothing is known of them, not even that they may be read.
+pub(super) fn clobber_caller_saved(state: &mut State) {
+    state.set(Reg::R0, RegState::NOT_INIT);
+    for reg in Reg::ARGS {
+        state.set(reg, RegState::NOT_INIT);
+    }
+}
+
+/// `exit` (linux: check_return_code(), prepare_func_exit()).
+pub(super) fn exit(state: &mut State) -> Checked<Next> {
+    let result = *state.reg(Reg::R0);
+    match state.cur().kind {
+        FrameKind::Call { .. } => leave(state, result),
+        FrameKind::Main => {
+            read(state, Reg::R0)?;
+            Ok(Next::End)
+        }
+        FrameKind::Global => {
+            if !read(state, Reg::R0)?.is_scalar() {
+                refuse!(
+                    Invalid,
+                    "At subprogram exit the register R0 is not a scalar value ({})",
+                    result.type_name()
+                );
+            }
+            Ok(Next::End)
+        }
+    }
+}
+
+/// Back to the caller with `result` in r0.
+fn leave(state: &mut State, result: RegState) -> Checked<Next> {
+    if matches!(result.kind, RegType::Stack { .. }) {
+        refuse!(Invalid, "cannot return stack pointer to the caller");
+    }
+    let Some(FrameKind::Call { callsite }) = state.pop_frame().map(|frame| frame.kind) else {
+        return Ok(Next::End);
+    };
+    state.set(Reg::R0, result);
+    Ok(Next::Goto(callsite as usize + 1))
+}
+
+/// A tail call that is taken, or a packet load that fails, ends the function there and then: the caller goes on with
+/// `result`. In the entry function that ends the program, and there is nothing to explore.
+pub(super) fn leave_early(env: &mut Env<'_>, mut state: State, result: RegState) -> Checked {
+    match state.cur().kind {
+        FrameKind::Main | FrameKind::Global => Ok(()),
+        FrameKind::Call { .. } => match leave(&mut state, result)? {
+            Next::Goto(pc) => env.push(state, pc),
+            Next::End => Ok(()),
+        },
+    }
+}

@@ -1,0 +1,171 @@
+use bpfreplay_isa::{JmpOp, Operand, Reg, Width};
+
+use super::{links, operand, packet_range, read};
+use crate::error::Checked;
+use crate::explore::{Env, Next};
+use crate::scalar::{self, Branch};
+use crate::state::{RegState, RegType, State};
+
+/// `if dst op src goto +off` (linux: check_cond_jmp_op()).
+///
+/// Where the outcome is certain only that way is explored. Else the taken branch is left pending, and both states
+/// learn what their outcome says.
+pub(super) fn conditional(
+    env: &mut Env<'_>,
+    state: &mut State,
+    (width, op): (Width, JmpOp),
+    dst: Reg,
+    src: Operand,
+    off: i16,
+) -> Checked<Next> {
+    let rhs = operand(state, src)?;
+    let lhs = read(state, dst)?;
+    let pc = env.pc();
+    let target = (pc as i64 + 1 + i64::from(off)) as usize;
+
+    if let Some(branch) = predict(width, op, &lhs, &rhs) {
+        // Later states are only like this one if they decide alike.
+        env.mark_precise(state, dst);
+        if let Operand::Reg(src) = src {
+            env.mark_precise(state, src);
+        }
+        return Ok(Next::Goto(match branch {
+            Branch::Taken => target,
+            Branch::FallThrough => pc + 1,
+        }));
+    }
+
+    let id = |reg: &RegState| if reg.is_scalar() { reg.id } else { 0 };
+    let linked = links::collect(state, [id(&lhs), id(&rhs)]);
+    if linked.len() > 1 {
+        env.record(state, None, linked.clone());
+    }
+    let mut taken = state.clone();
+    for (state, branch) in [(&mut *state, Branch::FallThrough), (&mut taken, Branch::Taken)] {
+        learn(state, (width, op), branch, dst, src, &linked);
+    }
+    env.push(taken, target)?;
+    Ok(Next::Goto(pc + 1))
+}
+
+/// The way it goes, if that is certain.
+fn predict(width: Width, op: JmpOp, lhs: &RegState, rhs: &RegState) -> Option<Branch> {
+    match (lhs.is_pointer(), rhs.is_pointer()) {
+        (false, false) => scalar::branch_taken(width, op, &lhs.value, &rhs.value),
+        (true, false) if width == Width::W64 && rhs.is_null() => predict_null(op, lhs),
+        (false, true) if width == Width::W64 && lhs.is_null() => predict_null(op, rhs),
+        (true, _) | (_, true) => None,
+    }
+}
+
+/// A comparison of a pointer with 0.
+fn predict_null(op: JmpOp, pointer: &RegState) -> Option<Branch> {
+    if pointer.nullable {
+        return None;
+    }
+    match pointer.kind {
+        RegType::MapValue { .. } | RegType::MapPtr { .. } | RegType::SockCommon | RegType::Mem { .. } => {
+            match op {
+                JmpOp::Eq => Some(Branch::FallThrough),
+                JmpOp::Ne => Some(Branch::Taken),
+                JmpOp::Gt
+                | JmpOp::Ge
+                | JmpOp::Set
+                | JmpOp::Sgt
+                | JmpOp::Sge
+                | JmpOp::Lt
+                | JmpOp::Le
+                | JmpOp::Slt
+                | JmpOp::Sle => None,
+            }
+        }
+        RegType::NotInit
+        | RegType::Scalar
+        | RegType::Ctx
+        | RegType::Stack { .. }
+        | RegType::Packet
+        | RegType::PacketMeta
+        | RegType::PacketEnd => None,
+    }
+}
+
+/// What one outcome says of the operands and of all that is linked to them.
+fn learn(
+    state: &mut State,
+    (width, op): (Width, JmpOp),
+    branch: Branch,
+    dst: Reg,
+    src: Operand,
+    linked: &[(u8, u8)],
+) {
+    let lhs = *state.reg(dst);
+    let rhs = match src {
+        Operand::Imm(imm) => RegState::constant(i64::from(imm) as u64),
+        Operand::Reg(src) => *state.reg(src),
+    };
+    if lhs.is_scalar() && rhs.is_scalar() {
+        let (mut a, mut b) = (lhs, rhs);
+        scalar::refine(width, op, branch, &mut a.value, &mut b.value);
+        if let Operand::Reg(src) = src
+            && src != dst
+        {
+            state.reg_mut(src).value = b.value;
+            links::spread(state, linked, &b);
+        }
+        state.reg_mut(dst).value = a.value;
+        links::spread(state, linked, &a);
+        return;
+    }
+    if width == Width::W32 {
+        return;
+    }
+    let equal = match (op, branch) {
+        (JmpOp::Eq, Branch::Taken) | (JmpOp::Ne, Branch::FallThrough) => Some(true),
+        (JmpOp::Eq, Branch::FallThrough) | (JmpOp::Ne, Branch::Taken) => Some(false),
+        (
+            JmpOp::Gt
+            | JmpOp::Ge
+            | JmpOp::Set
+            | JmpOp::Sgt
+            | JmpOp::Sge
+            | JmpOp::Lt
+            | JmpOp::Le
+            | JmpOp::Slt
+            | JmpOp::Sle,
+            _,
+        ) => None,
+    };
+    if let Some(equal) = equal {
+        learn_pointer_equality(state, equal, &lhs, &rhs, src);
+    }
+    if let Operand::Reg(_) = src {
+        packet_range::learn(state, op, branch, &lhs, &rhs);
+    }
+}
+
+/// A pointer that may be NULL, compared with 0 or with one that cannot be.
+fn learn_pointer_equality(state: &mut State, equal: bool, lhs: &RegState, rhs: &RegState, src: Operand) {
+    if lhs.nullable && src == Operand::Imm(0) {
+        decide_null(state, lhs.id, equal);
+    } else if equal && lhs.is_pointer() && rhs.is_pointer() && lhs.nullable != rhs.nullable {
+        let nullable = if lhs.nullable { lhs } else { rhs };
+        if predict_null(JmpOp::Ne, if lhs.nullable { rhs } else { lhs }) == Some(Branch::Taken) {
+            decide_null(state, nullable.id, false);
+        }
+    }
+}
+
+/// Every holder of the identity is NULL, or none is (linux: mark_ptr_or_null_regs()).
+fn decide_null(state: &mut State, id: u32, is_null: bool) {
+    state.each_mut(|reg| {
+        if !reg.nullable || reg.id != id {
+            return;
+        }
+        if is_null {
+            *reg = RegState::constant(0);
+        } else {
+            reg.nullable = false;
+            reg.id = 0;
+        }
+    });
+}

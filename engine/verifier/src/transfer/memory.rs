@@ -1,0 +1,184 @@
+use bpfreplay_isa::{AtomicOp, Operand, Reg, Size, Width};
+use bpfreplay_uapi::SkbValue;
+
+use super::{alu, operand, read, stack, writable};
+use crate::check::context::ContextAccess;
+use crate::check::memory::{self, How, Target};
+use crate::error::{Checked, refuse};
+use crate::explore::{Access, Env};
+use crate::scalar::{self, Scalar};
+use crate::state::{RegState, RegType, State};
+
+/// How a load fills the rest of the register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Extend {
+    Zero,
+    Sign,
+}
+
+/// `dst = *(size *)(base + off)`.
+pub(super) fn load(
+    env: &mut Env<'_>,
+    state: &mut State,
+    size: Size,
+    extend: Extend,
+    dst: Reg,
+    (base, off): (Reg, i16),
+) -> Checked {
+    read(state, base)?;
+    writable(dst)?;
+    let how = match extend {
+        Extend::Zero => How::Load,
+        Extend::Sign => How::LoadSigned,
+    };
+    let target = memory::access(env, state, (base, off), size.bytes(), how)?;
+    note(env, target)?;
+    let loaded = match target {
+        Target::Stack(range) => stack::read(env, state, range)?,
+        Target::Context(access) => context_value(env, access, size),
+        Target::MapValue { map, off } => map_value(env, map, off, size),
+        Target::Packet | Target::Memory => RegState::scalar(Scalar::of_bits(size.bits())),
+    };
+    state.set(dst, extended(loaded, size, extend));
+    Ok(())
+}
+
+/// A number as a load of this size leaves it in the register. Pointers are loaded whole.
+fn extended(loaded: RegState, size: Size, extend: Extend) -> RegState {
+    if !loaded.is_scalar() || size == Size::Dw {
+        return loaded;
+    }
+    let bits = size.bits();
+    let mut result = loaded;
+    // The link to what was spilled holds only if nothing is cut off.
+    if loaded.value.width() > bits {
+        result.unlink();
+    }
+    result.value = loaded.value.truncated(bits);
+    if extend == Extend::Sign {
+        if result.value.b64.umax >= 1 << (bits - 1) {
+            result.unlink();
+        }
+        result.value = scalar::sign_extend_from(size, Width::W64, &result.value);
+    }
+    result
+}
+
+/// All paths through an instruction reach the context, or none does: it is converted afterwards.
+fn note(env: &mut Env<'_>, target: Target) -> Checked {
+    env.note_access(match target {
+        Target::Context(_) => Access::Context,
+        Target::Stack(_) | Target::Packet | Target::MapValue { .. } | Target::Memory => Access::Memory,
+    })
+}
+
+fn context_value(env: &mut Env<'_>, access: ContextAccess, size: Size) -> RegState {
+    match access.value() {
+        SkbValue::Scalar => RegState::scalar(Scalar::of_bits(size.bits())),
+        SkbValue::Data => RegState::pointer(RegType::Packet),
+        SkbValue::DataEnd => RegState::pointer(RegType::PacketEnd),
+        SkbValue::DataMeta => RegState::pointer(RegType::PacketMeta),
+        SkbValue::SockOrNull => {
+            RegState { nullable: true, id: env.new_id(), ..RegState::pointer(RegType::SockCommon) }
+        }
+    }
+}
+
+/// Frozen data sections hold constants, everything else any number (linux: bpf_map_direct_read()).
+fn map_value(env: &Env<'_>, map: u32, off: Option<u32>, size: Size) -> RegState {
+    let bytes = env.program.maps[map as usize].frozen_bytes();
+    let constant = off.zip(bytes).and_then(|(off, bytes)| {
+        let at = off as usize;
+        let bytes = bytes.get(at..at + size.bytes() as usize)?;
+        Some(bytes.iter().rev().fold(0_u64, |x, &byte| x << 8 | u64::from(byte)))
+    });
+    match constant {
+        Some(x) => RegState::constant(x),
+        None => RegState::scalar(Scalar::of_bits(size.bits())),
+    }
+}
+
+/// `*(size *)(base + off) = src`.
+pub(super) fn store(
+    env: &mut Env<'_>,
+    state: &mut State,
+    size: Size,
+    (base, off): (Reg, i16),
+    src: Operand,
+) -> Checked {
+    let value = operand(state, src)?;
+    read(state, base)?;
+    let target = memory::access(env, state, (base, off), size.bytes(), How::Store)?;
+    note(env, target)?;
+    match target {
+        Target::Stack(range) => {
+            let value = match src {
+                // A spilled copy learns from comparisons of the register, if it is all of it.
+                Operand::Reg(reg) if value.is_scalar() && value.value.width() <= size.bits() => {
+                    alu::link(env, state, reg)
+                }
+                Operand::Reg(_) | Operand::Imm(_) => value,
+            };
+            stack::write(env, state, range, &value, src)
+        }
+        Target::Packet => {
+            let pc = env.pc();
+            env.notes[pc].writes_packet = true;
+            Ok(())
+        }
+        // A map value, context or memory does not remember: loads give any number.
+        Target::Context(_) | Target::MapValue { .. } | Target::Memory => Ok(()),
+    }
+}
+
+/// `lock *(size *)(base + off) op= src` (linux: check_atomic()).
+pub(super) fn atomic(
+    env: &mut Env<'_>,
+    state: &mut State,
+    size: Size,
+    op: AtomicOp,
+    (base, off): (Reg, i16),
+    src: Reg,
+) -> Checked {
+    read(state, src)?;
+    let pointer = read(state, base)?;
+    if op == AtomicOp::Cmpxchg {
+        read(state, Reg::R0)?;
+    }
+    match pointer.kind {
+        RegType::Ctx | RegType::Packet | RegType::PacketMeta | RegType::SockCommon => refuse!(
+            Access,
+            "BPF_ATOMIC stores into R{} {} is not allowed",
+            base.number(),
+            pointer.type_name()
+        ),
+        RegType::NotInit
+        | RegType::Scalar
+        | RegType::MapPtr { .. }
+        | RegType::MapValue { .. }
+        | RegType::Stack { .. }
+        | RegType::PacketEnd
+        | RegType::Mem { .. } => {}
+    }
+    let fetched = match (op.fetches(), op) {
+        (false, _) => None,
+        (true, AtomicOp::Cmpxchg) => Some(Reg::R0),
+        (true, _) => Some(src),
+    };
+    if let Some(reg) = fetched {
+        writable(reg)?;
+    }
+    // Read and written; the messages are those of the read.
+    let target = memory::access(env, state, (base, off), size.bytes(), How::Load)?;
+    memory::access(env, state, (base, off), size.bytes(), How::Store)?;
+    note(env, target)?;
+    if let Target::Stack(range) = target {
+        // What was there matters only as far as it is now unknown; a spilled pointer is refused as the kernel does.
+        stack::read(env, state, range)?;
+        stack::scramble(env, state, range, stack::Extent::Certain);
+    }
+    if let Some(reg) = fetched {
+        state.set(reg, RegState::scalar(Scalar::of_bits(size.bits())));
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+use bpfreplay_isa::{PacketIndex, Reg};
+use bpfreplay_uapi::ProgType;
+
+use super::{call, read};
+use crate::check::context;
+use crate::error::{Checked, refuse};
+use crate::explore::Env;
+use crate::state::{RegState, RegType, State};
+
+/// `LD_ABS`, `LD_IND`: r0 = packet bytes, or the function ends with r0 = 0 (linux: check_ld_abs()).
+pub(super) fn execute(env: &mut Env<'_>, state: &mut State, index: PacketIndex) -> Checked {
+    match env.program.prog_type {
+        ProgType::SocketFilter | ProgType::SchedCls | ProgType::SchedAct => {}
+        ProgType::Kprobe
+        | ProgType::Tracepoint
+        | ProgType::Xdp
+        | ProgType::CgroupSkb
+        | ProgType::LwtIn
+        | ProgType::LwtOut
+        | ProgType::LwtXmit => {
+            refuse!(Invalid, "BPF_LD_[ABS|IND] instructions not allowed for this program type")
+        }
+    }
+    let context = read(state, Reg::R6)?;
+    if context.kind != RegType::Ctx {
+        refuse!(Invalid, "at the time of BPF_LD_ABS|IND R6 != pointer to skb");
+    }
+    if let PacketIndex::Ind(src) = index {
+        read(state, src)?;
+    }
+    context::unmodified(Reg::R6, &context)?;
+    call::leave_early(env, state.clone(), RegState::constant(0))?;
+    call::clobber_caller_saved(state);
+    // The kernel does not say here that the value has at most 32 bits.
+    state.set(Reg::R0, RegState::UNKNOWN);
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Arithmetic with pointers (linux: adjust_ptr_min_max_vals()).
+//!
+//! A pointer is `base + off + value`: `off` a constant, `value` the sum of the variables added. Adding a constant
+//! moves `off` and keeps identity and proved range; adding a variable makes a new base.
+
+use bpfreplay_isa::{AluOp, Reg, Width};
+use bpfreplay_uapi::limits::MAX_VAR_OFF;
+
+use crate::error::{Checked, refuse};
+use crate::explore::Env;
+use crate::scalar::{self, Scalar};
+use crate::state::{RegState, RegType};
+
+/// Which operand is the pointer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+/// Two pointers: only their difference, and it is unknown.
+pub(super) fn pointers(width: Width, op: AluOp, dst: Reg) -> Checked<RegState> {
+    if op == AluOp::Sub {
+        return Ok(match width {
+            Width::W64 => RegState::UNKNOWN,
+            Width::W32 => RegState::scalar(Scalar::UNKNOWN.low_half()),
+        });
+    }
+    refuse!(Access, "R{} pointer {} pointer prohibited", dst.number(), op.text());
+}
+
+/// `pointer op number`, or with [`Side::Right`] `number op pointer`.
+pub(super) fn arithmetic(
+    env: &mut Env<'_>,
+    (width, op): (Width, AluOp),
+    dst: Reg,
+    pointer: &RegState,
+    number: &Scalar,
+    side: Side,
+) -> Checked<RegState> {
+    let n = dst.number();
+    if width == Width::W32 {
+        if op == AluOp::Sub {
+            return Ok(RegState::scalar(Scalar::UNKNOWN.low_half()));
+        }
+        refuse!(Access, "R{n} 32-bit pointer arithmetic prohibited");
+    }
+    let name = pointer.type_name();
+    if pointer.nullable {
+        refuse!(Access, "R{n} pointer arithmetic on {name} prohibited, null-check it first");
+    }
+    if matches!(pointer.kind, RegType::MapPtr { .. } | RegType::PacketEnd | RegType::SockCommon) {
+        let harmless = matches!(op, AluOp::Add | AluOp::Sub) && number.as_const() == Some(0);
+        if !(harmless && matches!(pointer.kind, RegType::MapPtr { .. })) {
+            refuse!(Access, "R{n} pointer arithmetic on {name} prohibited");
+        }
+    }
+    check_number(number, name)?;
+    let result = match (op, side) {
+        (AluOp::Add, _) => add(env, pointer, number),
+        (AluOp::Sub, Side::Left) => {
+            if matches!(pointer.kind, RegType::Stack { .. }) {
+                refuse!(Access, "R{n} subtraction from stack pointer prohibited");
+            }
+            subtract(env, pointer, number)
+        }
+        (AluOp::Sub, Side::Right) => refuse!(Access, "R{n} tried to subtract pointer from scalar"),
+        (AluOp::And | AluOp::Or | AluOp::Xor, _) => {
+            refuse!(Access, "R{n} bitwise operator {} on pointer prohibited", op.text())
+        }
+        (
+            AluOp::Mul
+            | AluOp::Div
+            | AluOp::Sdiv
+            | AluOp::Mod
+            | AluOp::Smod
+            | AluOp::Lsh
+            | AluOp::Rsh
+            | AluOp::Arsh
+            | AluOp::Mov,
+            _,
+        ) => refuse!(Access, "R{n} pointer arithmetic with {} operator prohibited", op.text()),
+    };
+    check_result(&result)?;
+    Ok(result)
+}
+
+fn add(env: &mut Env<'_>, pointer: &RegState, number: &Scalar) -> RegState {
+    if let Some(moved) = moved_by_constant(pointer, number.as_const(), 1) {
+        return moved;
+    }
+    let mut result = *pointer;
+    result.value = scalar::alu(Width::W64, AluOp::Add, &pointer.value, number);
+    new_base(env, &mut result);
+    // What is proved of the packet is proved of the old base.
+    result.range = 0;
+    result
+}
+
+fn subtract(env: &mut Env<'_>, pointer: &RegState, number: &Scalar) -> RegState {
+    if let Some(moved) = moved_by_constant(pointer, number.as_const(), -1) {
+        return moved;
+    }
+    let mut result = *pointer;
+    result.value = scalar::alu(Width::W64, AluOp::Sub, &pointer.value, number);
+    new_base(env, &mut result);
+    // Going back, as many bytes or more are left in the packet; the number may be negative, though.
+    if number.b64.smin < 0 {
+        result.range = 0;
+    }
+    result
+}
+
+fn moved_by_constant(pointer: &RegState, number: Option<u64>, sign: i64) -> Option<RegState> {
+    let by = (number? as i64).checked_mul(sign)?;
+    let off = i64::from(pointer.off).checked_add(by).and_then(|off| i32::try_from(off).ok())?;
+    Some(RegState { off, ..*pointer })
+}
+
+fn new_base(env: &mut Env<'_>, pointer: &mut RegState) {
+    if pointer.kind.is_packet() {
+        pointer.id = env.new_id();
+    }
+}
+
+/// A number too large to be an offset (linux: check_reg_sane_offset()).
+fn check_number(number: &Scalar, name: &str) -> Checked {
+    if let Some(x) = number.as_const() {
+        let x = x as i64;
+        if x >= MAX_VAR_OFF || x <= -MAX_VAR_OFF {
+            refuse!(Invalid, "math between {name} pointer and {x} is not allowed");
+        }
+    }
+    if number.b64.smin == i64::MIN {
+        refuse!(Invalid, "math between {name} pointer and register with unbounded min value is not allowed");
+    }
+    if number.b64.smin >= MAX_VAR_OFF || number.b64.smin <= -MAX_VAR_OFF {
+        refuse!(Invalid, "value {} makes {name} pointer be out of bounds", number.b64.smin);
+    }
+    Ok(())
+}
+
+fn check_result(pointer: &RegState) -> Checked {
+    let name = pointer.type_name();
+    if i64::from(pointer.off) >= MAX_VAR_OFF || i64::from(pointer.off) <= -MAX_VAR_OFF {
+        refuse!(Invalid, "{name} pointer offset {} is not allowed", pointer.off);
+    }
+    check_number(&pointer.value, name)
+}
