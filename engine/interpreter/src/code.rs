@@ -1,0 +1,142 @@
+use std::sync::Arc;
+
+use bpfreplay_isa::{CallTarget, Imm64, Insn, Instruction, Reg, decode_program};
+use bpfreplay_runtime::Map;
+use bpfreplay_uapi::HelperId;
+
+use crate::prepare::PrepareError;
+
+/// A program's instructions side by side, `ld_imm64` no longer taking two places.
+#[derive(Debug)]
+pub(crate) struct Code {
+    steps: Box<[Step]>,
+    /// The xlated slot of each step.
+    slots: Box<[u32]>,
+}
+
+/// One instruction, ready to run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// What it says; a `ld_imm64` is a constant: addresses are in.
+    pub(crate) instruction: Instruction,
+    /// For jumps and program-local calls the step it goes to.
+    pub(crate) target: u32,
+}
+
+impl Code {
+    /// Decodes a program and resolves its jumps, map references and helper ids.
+    pub(crate) fn new(xlated: &[Insn], maps: &[Arc<Map>]) -> Result<Code, PrepareError> {
+        let decoded = decode_program(xlated).map_err(PrepareError::Decode)?;
+        let slots: Box<[u32]> = decoded.iter().map(|&(slot, _)| slot as u32).collect();
+        let steps = decoded.into_iter().map(|(slot, instruction)| {
+            let instruction = link(slot, instruction, maps)?;
+            let target = match target(slot, instruction) {
+                None => 0,
+                Some(target) => match u32::try_from(target).map(|target| slots.binary_search(&target)) {
+                    Ok(Ok(step)) => step as u32,
+                    Ok(Err(_)) | Err(_) => return Err(PrepareError::BadTarget { pc: slot, target }),
+                },
+            };
+            Ok(Step { instruction, target })
+        });
+        Ok(Code { steps: steps.collect::<Result<_, PrepareError>>()?, slots })
+    }
+
+    #[inline]
+    pub(crate) fn step(&self, index: u32) -> Option<Step> {
+        self.steps.get(index as usize).copied()
+    }
+
+    /// The xlated slot of a step; for the one after the last, the end of the program.
+    pub(crate) fn slot(&self, index: u32) -> u32 {
+        let end = || self.slots.last().map_or(0, |last| last + 1);
+        self.slots.get(index as usize).copied().unwrap_or_else(end)
+    }
+}
+
+/// The slot a jump or program-local call goes to.
+fn target(slot: usize, instruction: Instruction) -> Option<i64> {
+    let off = match instruction {
+        Instruction::Jump { off, .. } | Instruction::Call(CallTarget::Local(off)) => i64::from(off),
+        Instruction::JumpIf { off, .. } | Instruction::MayGoto { off } => i64::from(off),
+        Instruction::Alu { .. }
+        | Instruction::Neg { .. }
+        | Instruction::MovSx { .. }
+        | Instruction::Endian { .. }
+        | Instruction::LoadImm64 { .. }
+        | Instruction::Load { .. }
+        | Instruction::Store { .. }
+        | Instruction::Atomic { .. }
+        | Instruction::LoadPacket { .. }
+        | Instruction::Call(CallTarget::Helper(_) | CallTarget::Kfunc(_))
+        | Instruction::TailCall
+        | Instruction::Exit => return None,
+    };
+    Some(slot as i64 + 1 + off)
+}
+
+/// The instruction with addresses put in; refuses what no verified program of this engine has.
+fn link(pc: usize, instruction: Instruction, maps: &[Arc<Map>]) -> Result<Instruction, PrepareError> {
+    if written(instruction) == Some(Reg::FP) {
+        return Err(PrepareError::FramePointer { pc });
+    }
+    let unsupported = |what| Err(PrepareError::Unsupported { pc, what });
+    let map = |index: u32| maps.get(index as usize).ok_or(PrepareError::NoSuchMap { pc, map: index });
+    match instruction {
+        Instruction::LoadImm64 { dst, value } => {
+            let address = match value {
+                Imm64::Const(value) => value,
+                Imm64::Map(index) => map(index)?.address(),
+                Imm64::MapValue { map: index, off } => map(index)?
+                    .value_address(off)
+                    .map_err(|source| PrepareError::NoValueAddress { pc, source })?,
+                Imm64::BtfId(_) => return unsupported("the address of a kernel variable"),
+                Imm64::Func(_) => return unsupported("the address of a function"),
+                Imm64::MapIndex(_) | Imm64::MapIndexValue { .. } => return unsupported("a map of fd_array"),
+            };
+            Ok(Instruction::LoadImm64 { dst, value: Imm64::Const(address) })
+        }
+        Instruction::Call(CallTarget::Helper(id)) if HelperId::from_id(id).is_none() => {
+            Err(PrepareError::UnknownHelper { pc, id })
+        }
+        Instruction::Call(CallTarget::Kfunc(_)) => unsupported("a call of a kernel function"),
+        Instruction::Alu { .. }
+        | Instruction::Neg { .. }
+        | Instruction::MovSx { .. }
+        | Instruction::Endian { .. }
+        | Instruction::Load { .. }
+        | Instruction::Store { .. }
+        | Instruction::Atomic { .. }
+        | Instruction::LoadPacket { .. }
+        | Instruction::Jump { .. }
+        | Instruction::JumpIf { .. }
+        | Instruction::MayGoto { .. }
+        | Instruction::Call(CallTarget::Helper(_) | CallTarget::Local(_))
+        | Instruction::TailCall
+        | Instruction::Exit => Ok(instruction),
+    }
+}
+
+/// The register an instruction names as its result.
+fn written(instruction: Instruction) -> Option<Reg> {
+    match instruction {
+        Instruction::Alu { dst, .. }
+        | Instruction::Neg { dst, .. }
+        | Instruction::MovSx { dst, .. }
+        | Instruction::Endian { dst, .. }
+        | Instruction::LoadImm64 { dst, .. }
+        | Instruction::Load { dst, .. } => Some(dst),
+        Instruction::Atomic { op, src, .. } if op.fetches() && op != bpfreplay_isa::AtomicOp::Cmpxchg => {
+            Some(src)
+        }
+        Instruction::Atomic { .. }
+        | Instruction::Store { .. }
+        | Instruction::LoadPacket { .. }
+        | Instruction::Jump { .. }
+        | Instruction::JumpIf { .. }
+        | Instruction::MayGoto { .. }
+        | Instruction::Call(_)
+        | Instruction::TailCall
+        | Instruction::Exit => None,
+    }
+}

@@ -1,0 +1,230 @@
+//! One run: registers, memory, and the loop that takes one instruction after the other.
+
+use std::sync::Arc;
+
+use bpfreplay_isa::{AtomicOp, CallTarget, Imm64, Instruction, Operand, PacketIndex, Reg, Size, sem};
+use bpfreplay_runtime::memory::Memory;
+use bpfreplay_runtime::skb::load_packet;
+use bpfreplay_runtime::{Batch, Context, Executable, ExecutionContext, Fault, FaultKind, PathEntry};
+use bpfreplay_uapi::HelperId;
+use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
+
+use crate::program::{InterpretedProgram, interpreted};
+
+/// Iterations a `may_goto` grants a function before it jumps (`BPF_MAX_LOOPS`).
+const MAX_LOOPS: u32 = 8 << 20;
+
+/// What r1 to r5 hold after a call: nothing a program may read, and easy to know again in a register dump.
+const CLOBBERED: u64 = 0xdead_beef_dead_beef;
+
+/// A run in progress.
+pub(crate) struct Machine<'a> {
+    regs: [u64; 11],
+    pub(crate) memory: Memory<'a>,
+    pub(crate) exec: &'a mut ExecutionContext,
+    steps_left: u64,
+}
+
+/// How a function ends.
+enum Exit {
+    /// With r0.
+    Return(u64),
+    /// In another program, which takes over its frame.
+    TailCall(Arc<dyn Executable>),
+}
+
+impl Machine<'_> {
+    /// Runs a program through its tail calls to the end: its r0; 0 after a fault, which is then in the batch's context.
+    pub(crate) fn run(
+        program: &InterpretedProgram,
+        context: Context<'_>,
+        batch: &mut Batch<'_>,
+        step_limit: u64,
+    ) -> u64 {
+        let exec: &mut ExecutionContext = batch;
+        exec.tail_call_cnt = 0;
+        exec.path[0] = PathEntry { prog: program.id(), index: 0 };
+        exec.fault = None;
+        // Out of the context while it is borrowed: helpers are handed the context, too.
+        let mut frames = std::mem::take(&mut exec.frames);
+        let memory = Memory::new(&mut frames, context);
+        let mut machine = Machine { regs: [CLOBBERED; 11], memory, exec, steps_left: step_limit };
+        machine.set(Reg::R1, machine.memory.context_address());
+        let outcome = machine.function(program, 0, 0);
+        exec.frames = frames;
+        match outcome {
+            Ok(r0) => r0,
+            Err(fault) => {
+                exec.fault = Some(fault);
+                0
+            }
+        }
+    }
+
+    /// Runs a function in a new frame. A tail call in it goes on in the same frame and returns to the same caller
+    /// (spec: it replaces only that subprogram's frame).
+    fn function(&mut self, program: &InterpretedProgram, start: u32, depth: usize) -> Result<u64, Fault> {
+        let caller_fp = self.get(Reg::FP);
+        let fp = self.memory.push_frame().map_err(|kind| program.fault(start, kind))?;
+        self.set(Reg::FP, fp);
+        let mut exit = self.execute(program, start, depth)?;
+        let r0 = loop {
+            match exit {
+                Exit::Return(r0) => break r0,
+                Exit::TailCall(target) => {
+                    // The frames of a program are counted from its own entry, and only those it may touch.
+                    let floor = self.memory.raise_floor();
+                    exit = match interpreted(&*target) {
+                        Some(next) => self.execute(next, 0, 0)?,
+                        None => return Err(program.fault(start, FaultKind::BadArgument(2))),
+                    };
+                    self.memory.restore_floor(floor);
+                }
+            }
+        };
+        self.memory.pop_frame();
+        self.set(Reg::FP, caller_fp);
+        Ok(r0)
+    }
+
+    /// Takes instructions from `start` until the function is left.
+    fn execute(&mut self, program: &InterpretedProgram, start: u32, depth: usize) -> Result<Exit, Fault> {
+        let mut loops_left = MAX_LOOPS;
+        let mut at = start;
+        loop {
+            let fault = |kind| program.fault(at, kind);
+            let step = program.code().step(at).ok_or_else(|| fault(FaultKind::BadJump))?;
+            self.steps_left = self.steps_left.checked_sub(1).ok_or_else(|| fault(FaultKind::StepLimit))?;
+            let mut next = at + 1;
+            match step.instruction {
+                Instruction::Alu { width, op, dst, src } => {
+                    self.set(dst, sem::alu(width, op, self.get(dst), self.operand(src)));
+                }
+                Instruction::Neg { width, dst } => self.set(dst, sem::neg(width, self.get(dst))),
+                Instruction::MovSx { width, size, dst, src } => {
+                    self.set(dst, sem::mov_sx(width, size, self.get(src)));
+                }
+                Instruction::Endian { op, size, dst } => self.set(dst, sem::endian(op, size, self.get(dst))),
+                Instruction::LoadImm64 { dst, value: Imm64::Const(value) } => self.set(dst, value),
+                Instruction::LoadImm64 {
+                    value:
+                        Imm64::Map(_)
+                        | Imm64::MapValue { .. }
+                        | Imm64::BtfId(_)
+                        | Imm64::Func(_)
+                        | Imm64::MapIndex(_)
+                        | Imm64::MapIndexValue { .. },
+                    ..
+                }
+                | Instruction::Call(CallTarget::Kfunc(_)) => return Err(fault(FaultKind::BadInstruction)),
+                Instruction::Load { size, signed, dst, base, off } => {
+                    let addr = self.address(base, off);
+                    let value = self.memory.load(program.maps(), addr, size).map_err(fault)?;
+                    self.set(dst, if signed { sem::sign_extend(size, value) } else { value });
+                }
+                Instruction::Store { size, base, off, src } => {
+                    let (addr, value) = (self.address(base, off), self.operand(src));
+                    self.memory.store(program.maps(), addr, size, value).map_err(fault)?;
+                }
+                Instruction::Atomic { size, op, base, off, src } => {
+                    let (addr, r0) = (self.address(base, off), self.get(Reg::R0));
+                    let old = self
+                        .memory
+                        .atomic(program.maps(), addr, (size, op), self.get(src), r0)
+                        .map_err(fault)?;
+                    if op.fetches() {
+                        self.set(if op == AtomicOp::Cmpxchg { Reg::R0 } else { src }, old);
+                    }
+                }
+                Instruction::LoadPacket { size, index, imm } => {
+                    match self.load_packet(size, index, imm).map_err(fault)? {
+                        Some(value) => self.set(Reg::R0, value),
+                        None => return Ok(Exit::Return(0)),
+                    }
+                    self.clobber();
+                }
+                Instruction::Jump { .. } => next = step.target,
+                Instruction::JumpIf { width, op, dst, src, .. } => {
+                    if sem::jmp(width, op, self.get(dst), self.operand(src)) {
+                        next = step.target;
+                    }
+                }
+                Instruction::MayGoto { .. } => match loops_left {
+                    0 => next = step.target,
+                    _ => loops_left -= 1,
+                },
+                Instruction::Call(CallTarget::Helper(id)) => {
+                    let helper = HelperId::from_id(id).ok_or_else(|| fault(FaultKind::BadInstruction))?;
+                    let args = Reg::ARGS.map(|reg| self.get(reg));
+                    let r0 = self.memory.call(program.maps(), helper, args, self.exec).map_err(fault)?;
+                    self.set(Reg::R0, r0);
+                    self.clobber();
+                }
+                Instruction::Call(CallTarget::Local(_)) => {
+                    if depth + 1 >= MAX_CALL_FRAMES {
+                        return Err(fault(FaultKind::CallDepth));
+                    }
+                    let saved = Reg::CALLEE_SAVED.map(|reg| self.get(reg));
+                    let r0 = self.function(program, step.target, depth + 1)?;
+                    for (reg, value) in Reg::CALLEE_SAVED.into_iter().zip(saved) {
+                        self.set(reg, value);
+                    }
+                    self.set(Reg::R0, r0);
+                    self.clobber();
+                }
+                Instruction::TailCall => {
+                    if let Some(target) = self.tail_call(program, at).map_err(fault)? {
+                        return Ok(Exit::TailCall(target));
+                    }
+                    self.set(Reg::R0, CLOBBERED);
+                    self.clobber();
+                }
+                Instruction::Exit => return Ok(Exit::Return(self.get(Reg::R0))),
+            }
+            at = next;
+        }
+    }
+
+    /// `LD_ABS`, `LD_IND`. The register of `LD_IND` counts with its low 32 bits only (`bpf_skb_load_helper_32`).
+    fn load_packet(&self, size: Size, index: PacketIndex, imm: i32) -> Result<Option<u64>, FaultKind> {
+        let offset = match index {
+            PacketIndex::Abs => imm,
+            PacketIndex::Ind(reg) => (self.get(reg) as i32).wrapping_add(imm),
+        };
+        match self.memory.skb() {
+            Some(skb) if self.get(Reg::R6) == self.memory.context_address() => {
+                Ok(load_packet(skb, size, offset))
+            }
+            Some(_) | None => Err(FaultKind::BadInstruction),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, reg: Reg) -> u64 {
+        self.regs[reg.index()]
+    }
+
+    #[inline]
+    fn set(&mut self, reg: Reg, value: u64) {
+        self.regs[reg.index()] = value;
+    }
+
+    #[inline]
+    fn operand(&self, operand: Operand) -> u64 {
+        match operand {
+            Operand::Imm(imm) => i64::from(imm) as u64,
+            Operand::Reg(reg) => self.get(reg),
+        }
+    }
+
+    #[inline]
+    fn address(&self, base: Reg, off: i16) -> u64 {
+        self.get(base).wrapping_add_signed(i64::from(off))
+    }
+
+    fn clobber(&mut self) {
+        for reg in Reg::ARGS {
+            self.set(reg, CLOBBERED);
+        }
+    }
+}

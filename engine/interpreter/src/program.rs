@@ -1,0 +1,93 @@
+use std::any::Any;
+use std::sync::Arc;
+
+use bpfreplay_isa::Insn;
+use bpfreplay_runtime::{Batch, Context, Executable, Fault, FaultKind, Map, ProgramId, ProgramInfo};
+use bpfreplay_verifier::VerifiedProgram;
+
+use crate::code::Code;
+use crate::machine::Machine;
+use crate::prepare::PrepareError;
+
+/// A program this engine can run.
+#[derive(Debug)]
+pub struct InterpretedProgram {
+    info: ProgramInfo,
+    code: Code,
+    maps: Box<[Arc<Map>]>,
+    step_limit: u64,
+}
+
+impl InterpretedProgram {
+    /// Of a verified program: the only kind there is outside this crate's tests.
+    pub(crate) fn new(
+        program: &VerifiedProgram,
+        maps: &[Arc<Map>],
+        step_limit: u64,
+    ) -> Result<InterpretedProgram, PrepareError> {
+        let source = program.program();
+        let info = ProgramInfo {
+            id: ProgramInfo::next_id(),
+            name: source.name.clone(),
+            prog_type: source.prog_type,
+            expected_attach_type: source.expected_attach_type,
+            jited: false,
+            writes_packet: program.facts().writes_packet,
+        };
+        InterpretedProgram::of_xlated(info, program.xlated(), maps, step_limit)
+    }
+
+    /// Of instructions that nobody verified.
+    pub(crate) fn of_xlated(
+        info: ProgramInfo,
+        xlated: &[Insn],
+        maps: &[Arc<Map>],
+        step_limit: u64,
+    ) -> Result<InterpretedProgram, PrepareError> {
+        Ok(InterpretedProgram { code: Code::new(xlated, maps)?, maps: maps.into(), info, step_limit })
+    }
+
+    #[inline]
+    pub(crate) fn code(&self) -> &Code {
+        &self.code
+    }
+
+    #[inline]
+    pub(crate) fn maps(&self) -> &[Arc<Map>] {
+        &self.maps
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> ProgramId {
+        self.info.id
+    }
+
+    /// A fault at a step of this program.
+    #[cold]
+    pub(crate) fn fault(&self, step: u32, kind: FaultKind) -> Fault {
+        Fault { prog: self.info.id, pc: self.code.slot(step), kind }
+    }
+}
+
+impl Executable for InterpretedProgram {
+    fn info(&self) -> &ProgramInfo {
+        &self.info
+    }
+
+    fn run(&self, context: Context<'_>, batch: &mut Batch<'_>) -> u64 {
+        Machine::run(self, context, batch, self.step_limit)
+    }
+
+    fn tail_entry(&self) -> usize {
+        self.info.id as usize
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The program behind a slot, if it is this engine's.
+pub(crate) fn interpreted(program: &dyn Executable) -> Option<&InterpretedProgram> {
+    program.as_any().downcast_ref()
+}
