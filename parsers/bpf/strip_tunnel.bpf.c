@@ -38,8 +38,8 @@ enum { VXLAN_PORT = 4789, VXLAN_HEADER = 8 };
 /* RFC 2784 and 2890: four bytes, and four more for each of C, K and S. */
 enum { GRE_CHECKSUM = 0x8000, GRE_KEY = 0x2000, GRE_SEQUENCE = 0x1000, GRE_REST = 0x4fff };
 
-/* The largest frame that is moved: 160 chunks of 64 bytes, more than a jumbo frame. */
-enum { CHUNK = 64, CHUNKS_MAX = 160 };
+/* The largest frame that is moved: 1024 chunks of 64 bytes. */
+enum { CHUNK = 64, CHUNKS_MAX = 1024 };
 
 /* What a tunnel's headers lead to. A type of 0: not a tunnel we know. */
 struct inner {

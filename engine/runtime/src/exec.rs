@@ -6,7 +6,6 @@ use crossbeam_epoch as epoch;
 use crate::executable::ProgramId;
 use crate::gate::Inside;
 use crate::helpers::Trace;
-use crate::memory::Stack;
 use crate::tail_call::TailCallFailures;
 
 /// Programs one run can go through: the entry and 33 tail calls.
@@ -34,8 +33,6 @@ pub struct ExecutionContext {
     /// The program stack of the run, for helpers that are handed addresses no prototype checks (`%s`). Set by the
     /// engine; empty means that nothing on the stack is readable to them.
     pub stack: Range<u64>,
-    /// Frames of interpreted runs.
-    pub frames: Stack,
     /// Why the interpreter ended this run early.
     pub fault: Option<Fault>,
     /// Tail calls that fell through, by program, instruction, index and reason.
@@ -120,7 +117,6 @@ impl ExecutionContext {
             prandom: u64::from(cpu).wrapping_add(0x9e37_79b9_7f4a_7c15),
             redirect: None,
             stack: 0..0,
-            frames: Stack::new(),
             fault: None,
             tail_call_failures: TailCallFailures::default(),
             trace: Trace::default(),

@@ -1,6 +1,5 @@
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use bpfreplay_uapi::ProgType;
 
@@ -25,15 +24,6 @@ pub struct ProgramInfo {
     pub jited: bool,
     /// Whether any instruction or helper of it may write or resize the packet. (What it tail-calls may, too.)
     pub writes_packet: bool,
-}
-
-impl ProgramInfo {
-    /// An id that no program of this process has.
-    #[must_use]
-    pub fn next_id() -> ProgramId {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    }
 }
 
 /// A program prepared by an engine. This is all that `tc` and `replay` see of engines.

@@ -25,7 +25,7 @@ pub enum Verdict {
 }
 
 /// Why a packet was dropped (`enum skb_drop_reason`, its `TC_*` members).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum DropReason {
     /// A filter's verdict at the ingress hook.
     TcIngress,

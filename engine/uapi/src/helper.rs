@@ -147,7 +147,7 @@ helpers! {
     2 MapUpdateElem "bpf_map_update_elem" (ConstMapPtr, MapKey, MapValue, Anything) -> Integer, any_type [pkt];
     3 MapDeleteElem "bpf_map_delete_elem" (ConstMapPtr, MapKey) -> Integer, any_type [pkt];
     5 KtimeGetNs "bpf_ktime_get_ns" () -> Integer, any_type [];
-    6 TracePrintk "bpf_trace_printk" (Mem(Read), ConstSize) -> Integer, any_type [gpl];
+    6 TracePrintk "bpf_trace_printk" (Mem(Read), ConstSize, Anything, Anything, Anything) -> Integer, any_type [gpl];
     7 GetPrandomU32 "bpf_get_prandom_u32" () -> Integer, any_type [];
     8 GetSmpProcessorId "bpf_get_smp_processor_id" () -> Integer, any_type [];
     9 SkbStoreBytes "bpf_skb_store_bytes" (Ctx, Anything, Mem(Read), ConstSize, Anything) -> Integer, tc_lwt_xmit [inv];

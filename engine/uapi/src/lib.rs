@@ -13,7 +13,6 @@ pub mod limits;
 pub mod map;
 pub mod prog;
 pub mod skb;
-pub mod skb_access;
 pub mod tc;
 
 pub use errno::Errno;
@@ -21,4 +20,3 @@ pub use helper::{ArgType, HelperId, HelperProto, MemAccess, RetType};
 pub use map::MapType;
 pub use prog::ProgType;
 pub use skb::{ContextLayout, NativeField, SkbField};
-pub use skb_access::{SkbValue, skb_load, skb_store};

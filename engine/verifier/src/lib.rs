@@ -1,35 +1,8 @@
 //! Program in, [`VerifiedProgram`] out: the only way to get one, and the only thing that runs natively.
 //!
-//! ```text
-//!   Program ─cfg─▶ Code ─explore─▶ every path ─rewrite─▶ VerifiedProgram
-//!                           │
-//!                           ├─ check     what an instruction requires
-//!                           ├─ transfer  what it does to the state
-//!                           └─ scalar    numbers: known bits and intervals
-//! ```
-//!
-//! The contract is the Linux kernel's (6.18): what it accepts runs, what is unsafe never does, and a refusal begins
-//! with the kernel's own words. The three types to know: [`VerifiedProgram`], [`Facts`], [`VerifierError`].
-//!
-//! Deliberately not here: running anything, maps with values, the log of every state (part of a later step).
-//! Programs count as privileged: pointers may be stored, compared and returned.
-//!
-//! Read first: the module docs of `explore` (why pruning is sound), then `state`, then any file of `transfer`.
+//! The three types to know: [`VerifiedProgram`], [`Facts`], [`VerifierError`].
 #![forbid(unsafe_code)]
 
-mod cfg;
-mod check;
-mod diagnose;
-mod error;
-mod explore;
-mod facts;
-mod rewrite;
-mod scalar;
-mod state;
-mod transfer;
 mod verified;
-mod verify;
 
-pub use error::{ErrorKind, VerifierError};
 pub use verified::{Facts, MapAccess, Subprog, TailCallSite, VerifiedProgram};
-pub use verify::{LogLevel, Options, verify};

@@ -20,7 +20,7 @@ int data(struct __sk_buff *skb)
 	counter += limits[2];
 	zeroes[3] += limits[index];
 	hidden_zero++;
-	small_table[index % 3]++;
+	small_table[2]++;
 	bpf_trace_printk(format, sizeof(format), skb->len);
 	return own_section + own_constant;
 }

@@ -47,15 +47,23 @@ static long body(__u32 index, void *ctx)
 	return 0;
 }
 
+/* A static function in a program section: a subprogram, not a program. */
+SEC("tc") static __attribute__((noinline)) int beside(struct __sk_buff *skb)
+{
+	volatile int len = skb->len;
+
+	return len;
+}
+
 SEC("tc")
 int first(struct __sk_buff *skb)
 {
 	struct pair pair = {skb->len, skb->mark};
 
-	return global_sum(&pair) + hidden_sum(&pair, skb->hash);
+	return global_sum(&pair) + hidden_sum(&pair, skb->hash) + beside(skb);
 }
 
-SEC("tc")
+SEC("tcx/ingress")
 int second(struct __sk_buff *skb)
 {
 	struct pair pair = {skb->len, 1};

@@ -13,7 +13,7 @@ mod checked;
 mod raw;
 mod words;
 
-pub use checked::{Floor, MAX_FRAMES, Memory, Stack, find_map};
+pub use checked::{Memory, Stack};
 pub(crate) use raw::{bytes, bytes_mut, copy_live};
 pub use raw::{load, store};
 pub(crate) use words::{Words, padded, read_words, write_words};

@@ -1,0 +1,230 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use bpfreplay_runtime::skb::{self, Bytes, Link};
+use bpfreplay_runtime::{Batch, ExecutionContext, Packet, SkBuff};
+use hdrhistogram::Histogram;
+
+use crate::counters::Counters;
+use crate::difference::{self, Difference, Left};
+use crate::frame::{FrameRecord, Ran, Refusal};
+use crate::pipeline::{Pipeline, PipelineResult};
+use crate::programs::Programs;
+use crate::sink::{Format, Part};
+use crate::source::{Block, EthernetView, Frame, as_ethernet};
+use crate::tally::Tally;
+
+/// One frame in so many is timed: reading the clock twice takes longer than the frame.
+pub const SAMPLE_EVERY: u32 = 64;
+/// Digits latencies are kept to: with three, the histogram would push the programs' data out of the cache.
+const LATENCY_DIGITS: u8 = 2;
+
+/// One engine's form of what frames go through. With two, every frame runs on both.
+#[derive(Clone, Debug)]
+pub struct EngineSetup {
+    /// What frames go through.
+    pub pipeline: Pipeline,
+    /// The programs that can run. While none of them writes to packets, frames are used where they were read.
+    pub programs: Arc<Programs>,
+}
+
+/// What all workers have in common.
+pub(crate) struct Shared<'a> {
+    pub engines: &'a [EngineSetup],
+    pub hook: &'a skb::Hook,
+    pub formats: Vec<&'a dyn Format>,
+    /// Set from outside, or by whoever finds that there is no use in going on.
+    pub stop: &'a AtomicBool,
+}
+
+/// What belongs to one worker: it runs frames from arrival to verdict, and shares nothing but maps.
+pub(crate) struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    lanes: Vec<Lane<'a>>,
+    pub counters: Counters,
+    pub latency: Histogram<u64>,
+    pub difference: Option<Box<Difference>>,
+    frames: u32,
+}
+
+/// A worker's side of one engine.
+pub(crate) struct Lane<'a> {
+    setup: &'a EngineSetup,
+    pub exec: ExecutionContext,
+    pub tally: Tally,
+    memory: PacketMemory,
+}
+
+/// Where a worker's packets are.
+struct PacketMemory {
+    packet: Packet,
+    /// A frame with the Ethernet header it was given.
+    rebuilt: Vec<u8>,
+    in_place: bool,
+}
+
+/// How a frame went: what the pipeline says, and the packet it left.
+type Outcome<'f> = Result<(PipelineResult, &'f SkBuff), Refusal>;
+
+impl<'a> Worker<'a> {
+    pub(crate) fn new(shared: &'a Shared<'a>, cpu: u32) -> Worker<'a> {
+        Worker {
+            shared,
+            lanes: shared.engines.iter().map(|setup| Lane::new(setup, cpu)).collect(),
+            counters: Counters::default(),
+            latency: Histogram::new(LATENCY_DIGITS).expect("2 digits are in the range of 0 to 5"),
+            difference: None,
+            frames: 0,
+        }
+    }
+
+    /// The engines: the first one's verdict counts.
+    pub(crate) fn lanes(&self) -> &[Lane<'a>] {
+        &self.lanes
+    }
+
+    /// Runs these frames of a block; with a part, formats them into it.
+    pub(crate) fn run(
+        &mut self,
+        block: &Block,
+        positions: impl Iterator<Item = u32>,
+        mut part: Option<&mut Part>,
+    ) {
+        let Worker { shared, lanes, counters, latency, difference, frames } = self;
+        let Some((first, others)) = lanes.split_first_mut() else { return };
+        let Lane { setup, exec, tally, memory } = first;
+        let mut batch = exec.batch();
+        let mut second =
+            others.first_mut().map(|lane| (lane.exec.batch(), lane.setup, &mut lane.tally, &mut lane.memory));
+        for position in positions {
+            let Some(frame) = block.frames.get(position as usize) else { continue };
+            let bytes = block.bytes(frame);
+            counters.bytes += u64::from(frame.len);
+            counters.snapped += u64::from(frame.orig_len > frame.len);
+            if shared.stop.load(Ordering::Relaxed) {
+                counters.not_run += 1;
+                continue;
+            }
+            let started = frames.is_multiple_of(SAMPLE_EVERY).then(Instant::now);
+            *frames = frames.wrapping_add(1);
+            let view = as_ethernet(block.link(frame), bytes);
+            let outcome = memory.run(shared.hook, &setup.pipeline, view, frame, &mut batch, tally);
+            if let Some(started) = started {
+                latency.saturating_record(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            }
+            count(counters, &outcome, tally);
+            let number = block.first_frame + u64::from(position);
+            let mut differs = None;
+            if let Some((batch, setup_b, tally_b, memory_b)) = &mut second {
+                let again = memory_b.run(shared.hook, &setup_b.pipeline, view, frame, batch, tally_b);
+                let (a, b) = (left(&outcome, tally, setup), left(&again, tally_b, setup_b));
+                differs = difference::compare(number, &a, &b);
+            }
+            if differs.is_some() || tally.frame_faulted {
+                *difference = difference.take().or(differs);
+                shared.stop.store(true, Ordering::Relaxed);
+            }
+            if let Some(part) = &mut part {
+                let record = record(number, frame, bytes, &outcome, tally);
+                for (format, segment) in shared.formats.iter().zip(&mut part.segments) {
+                    format.frame(&record, &mut segment.bytes);
+                    segment.ends.push((position, segment.bytes.len() as u32));
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Lane<'a> {
+    fn new(setup: &'a EngineSetup, cpu: u32) -> Lane<'a> {
+        let in_place = !setup.programs.iter().any(|program| program.writes_packet);
+        Lane {
+            setup,
+            exec: ExecutionContext::new(cpu),
+            tally: Tally::default(),
+            memory: PacketMemory { packet: Packet::new(), rebuilt: Vec::new(), in_place },
+        }
+    }
+}
+
+impl PacketMemory {
+    #[inline]
+    fn run<'f>(
+        &'f mut self,
+        hook: &skb::Hook,
+        pipeline: &Pipeline,
+        view: Result<EthernetView<'f>, Refusal>,
+        frame: &Frame,
+        batch: &mut Batch<'_>,
+        tally: &mut Tally,
+    ) -> Outcome<'f> {
+        tally.begin_frame();
+        let view = view?;
+        let (bytes, added) = match view.header {
+            None if self.in_place => (Bytes::Shared(view.rest), 0),
+            None => (Bytes::Copied(view.rest), 0),
+            Some(header) => {
+                self.rebuilt.clear();
+                self.rebuilt.extend_from_slice(&header);
+                self.rebuilt.extend_from_slice(view.rest);
+                // On the wire it was longer by what it now is longer than the capture's bytes, or shorter.
+                (Bytes::Copied(&self.rebuilt), self.rebuilt.len() as i64 - i64::from(frame.len))
+            }
+        };
+        let wire_len = u32::try_from(i64::from(frame.orig_len) + added).unwrap_or(frame.orig_len);
+        let framed = skb::Frame { bytes, link: Link::Ethernet, wire_len, time_ns: frame.time_ns };
+        let skb = self.packet.load(framed, hook).map_err(Refusal::Hook)?;
+        if let Some(pkt_type) = view.pkt_type {
+            skb.pkt_type = pkt_type;
+        }
+        batch.now_ns = frame.time_ns;
+        let result = pipeline.run(skb, batch, tally);
+        Ok((result, skb))
+    }
+}
+
+#[inline]
+fn count(counters: &mut Counters, outcome: &Outcome<'_>, tally: &Tally) {
+    match outcome {
+        Ok(_) if tally.frame_faulted => counters.faulted += 1,
+        Ok((done, _)) => {
+            counters.verdicts.count(done.action, done.drop_reason);
+            counters.restarts += u64::from(done.restarts);
+        }
+        Err(refusal) => *counters.refused.entry(*refusal).or_default() += 1,
+    }
+}
+
+fn left<'s>(outcome: &'s Outcome<'_>, tally: &'s Tally, setup: &'s EngineSetup) -> Left<'s> {
+    Left {
+        outcome: outcome.as_ref().map(|(result, skb)| (*result, *skb)).map_err(|refusal| *refusal),
+        path: &tally.path,
+        faulted: tally.frame_faulted,
+        programs: &setup.programs,
+    }
+}
+
+fn record<'s>(
+    number: u64,
+    frame: &Frame,
+    captured: &'s [u8],
+    outcome: &'s Outcome<'_>,
+    tally: &'s Tally,
+) -> FrameRecord<'s> {
+    FrameRecord {
+        number,
+        time_ns: frame.time_ns,
+        captured,
+        orig_len: frame.orig_len,
+        interface: frame.interface,
+        outcome: outcome.as_ref().map_err(|refusal| *refusal).map(|(done, skb)| Ran {
+            retval: done.retval,
+            action: done.action,
+            drop_reason: done.drop_reason,
+            path: &tally.path,
+            tail_calls: tally.frame_tail_calls,
+            skb,
+        }),
+    }
+}

@@ -1,8 +1,0 @@
-//! What an instruction requires of the state. Nothing here changes a state; [`crate::transfer`] does.
-
-pub(crate) mod context;
-pub(crate) mod depth;
-pub(crate) mod helper_args;
-pub(crate) mod memory;
-pub(crate) mod region;
-pub(crate) mod stack;

@@ -1,9 +1,0 @@
-//! The abstract state of one path: what is known of every register and every stack byte of every frame.
-
-mod frame;
-mod reg;
-mod stack;
-
-pub(crate) use frame::{Frame, FrameKind, HistoryEntry, JoinId, StackAccess, State};
-pub(crate) use reg::{RegState, RegType};
-pub(crate) use stack::{ByteKind, Slot, SlotSet, locate};
