@@ -384,7 +384,8 @@ static __always_inline bool out_of_hops(struct __sk_buff *skb)
 
 /*
  * Into a tunnel: the packet of kind `layer` that begins at state->offset. The
- * state becomes the inner packet's once parse_inner runs.
+ * state becomes the inner packet's once parse_inner runs. The one slot of the
+ * table is always populated, so only the limit can keep it from running.
  */
 static __always_inline __u32 enter(struct __sk_buff *skb, __u8 layer)
 {

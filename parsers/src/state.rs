@@ -51,9 +51,9 @@ pub struct State {
     pub ip_proto: u8,
     /// 4, 6, or 0 without an IP header.
     pub ip_version: u8,
-    /// Source port, 0 without ports.
+    /// Source port, there as soon as the fixed header is whole; 0 without ports.
     pub sport: u16,
-    /// Destination port, 0 without ports.
+    /// Destination port, likewise.
     pub dport: u16,
 }
 
