@@ -7,7 +7,6 @@ macro_rules! errnos {
         /// A kernel error number, positive. Helpers return its negative.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(i32)]
-        #[expect(clippy::upper_case_acronyms, reason = "the kernel's names")]
         pub enum Errno { $($(#[$doc])* $name = $value,)* }
 
         impl Errno {

@@ -68,7 +68,7 @@ pub(super) fn diff(from: &[u8], to: &[u8], seed: u32) -> u64 {
 }
 
 fn field(skb: &mut SkBuff, offset: u32) -> Result<&mut [u8], Errno> {
-    if offset > OFFSET_MAX || offset % 2 != 0 {
+    if offset > OFFSET_MAX || !offset.is_multiple_of(2) {
         return Err(Errno::EFAULT);
     }
     skb.at_mut(offset, 2)
@@ -133,4 +133,68 @@ fn add16(a: u16, b: u16) -> u16 {
 /// To 16 bits, not complemented (`csum_from32to16`).
 fn fold(sum: u32) -> u16 {
     add16(sum as u16, (sum >> 16) as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::skb::{Bytes, Frame, Hook, Link, Packet, TestRun};
+
+    fn number(text: &str) -> u64 {
+        text.strip_prefix("0x")
+            .map_or_else(|| text.parse().unwrap(), |hex| u64::from_str_radix(hex, 16).unwrap())
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d as u8).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+
+    fn cases(text: &str) -> impl Iterator<Item = Vec<&str>> {
+        text.lines().filter(|line| !line.starts_with('#')).map(|line| line.split(' ').collect())
+    }
+
+    #[test]
+    fn diff_as_the_kernel_did() {
+        let mut count = 0;
+        for case in cases(include_str!("../../testdata/csum_diff.txt")) {
+            let [from, to, seed, expected] = case[..] else { panic!("{case:?}") };
+            assert_eq!(diff(&hex(from), &hex(to), number(seed) as u32), number(expected), "{case:?}");
+            count += 1;
+        }
+        assert_eq!(count, 165);
+    }
+
+    #[test]
+    fn replace_as_the_kernel_did() {
+        let mut count = 0;
+        let mut packet = Packet::new();
+        for case in cases(include_str!("../../testdata/csum_replace.txt")) {
+            let [layer, before, from, to, flags, result, after] = case[..] else { panic!("{case:?}") };
+            let mut bytes = [0; 60];
+            write(&mut bytes[24..26], number(before) as u16);
+            let frame =
+                Frame { bytes: Bytes::Copied(&bytes), link: Link::Ethernet, wire_len: 60, time_ns: 0 };
+            let skb = packet.load(frame, &Hook::TestRun(TestRun::new())).unwrap();
+            let replace = if layer == "l3" { l3_replace } else { l4_replace };
+            let ret = replace(skb, 24, number(from), number(to), number(flags));
+            assert_eq!(ret as i64, result.parse::<i64>().unwrap(), "{case:?}");
+            assert_eq!(u64::from(read(&skb.packet()[24..26])), number(after), "{case:?}");
+            count += 1;
+        }
+        assert_eq!(count, 483);
+    }
+
+    #[test]
+    fn offsets_end_where_the_packet_does() {
+        let mut packet = Packet::new();
+        let bytes = [0; 60];
+        let frame = Frame { bytes: Bytes::Copied(&bytes), link: Link::Ethernet, wire_len: 60, time_ns: 0 };
+        let skb = packet.load(frame, &Hook::TestRun(TestRun::new())).unwrap();
+        for (offset, expected) in [(58, 0), (59, -14), (60, -14), (25, -14), (0xffff, -14), (0x10000, -14)] {
+            assert_eq!(l3_replace(skb, offset, 0, 0, 2) as i64, expected, "{offset}");
+            assert_eq!(l4_replace(skb, offset, 0, 0, 2) as i64, expected, "{offset}");
+        }
+        assert_eq!(l3_replace(skb, 59, 0, 0, 0x10) as i64, -22);
+    }
 }

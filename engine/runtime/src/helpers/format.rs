@@ -2,8 +2,8 @@
 
 use bpfreplay_uapi::Errno;
 
-/// Bytes of all strings of one call (`MAX_BPRINTF_BIN_ARGS`).
-const STRING_MAX: usize = 512;
+/// Bytes all arguments of one call may take once strings are copied (`MAX_BPRINTF_BIN_ARGS`).
+const ARGS_MAX: usize = 512;
 /// Widest field the kernel's `printf` pads to (`FIELD_WIDTH_MAX`).
 const WIDTH_MAX: usize = (1 << 23) - 1;
 
@@ -14,19 +14,67 @@ pub(super) type Reader<'a> = dyn Fn(u64, &mut [u8]) -> usize + 'a;
 ///
 /// # Errors
 ///
-/// EINVAL: the format is not NUL-terminated, has bytes that are no text, a conversion that is not allowed, or more
-/// conversions than arguments.
+/// EINVAL: the format is not NUL-terminated, has control characters, a conversion that is not allowed, or more
+/// conversions than arguments. ENOSPC: strings leave no room for the arguments behind them.
 pub(super) fn format(fmt: &[u8], args: &[u64], read: &Reader<'_>, out: &mut [u8]) -> Result<usize, Errno> {
     let end = fmt.iter().position(|byte| *byte == 0).ok_or(Errno::EINVAL)?;
     let fmt = &fmt[..end];
-    // The kernel looks at the whole format before it prints anything.
-    run(fmt, args, &mut |_, _| ())?;
+    // The kernel goes through the whole format and copies the arguments before it prints anything.
+    let mut room = Room { used: 0 };
+    run(fmt, args, &mut |conversion, arg| room.take(conversion, arg, read))?;
+    let mut room = Room { used: 0 };
     let mut out = Out { bytes: out, len: 0 };
-    run(fmt, args, &mut |conversion, arg| out.conversion(conversion, arg, read))?;
+    run(fmt, args, &mut |conversion, arg| {
+        out.conversion(conversion, arg, read, room.left());
+        room.take(conversion, arg, read)
+    })?;
     Ok(out.len)
 }
 
+/// What the arguments take in the kernel's buffer: it decides where a string is cut off.
+struct Room {
+    used: usize,
+}
+
+impl Room {
+    fn left(&self) -> usize {
+        ARGS_MAX - self.used
+    }
+
+    fn take(&mut self, conversion: Conversion<'_>, arg: u64, read: &Reader<'_>) -> Result<(), Errno> {
+        let (align, size) = match conversion {
+            Conversion::Text(_) => return Ok(()),
+            Conversion::Char(_) => (1, 1),
+            Conversion::Integer(_, _, Bits::B32) | Conversion::Signed(_, Bits::B32) => (4, 4),
+            Conversion::Integer(_, _, Bits::B64) | Conversion::Signed(_, Bits::B64) => (4, 8),
+            Conversion::Pointer(_) | Conversion::Symbol => (4, 8),
+            Conversion::Str(_) if self.left() == 0 => return Err(Errno::ENOSPC),
+            Conversion::Str(_) => {
+                let mut string = [0; ARGS_MAX];
+                (1, read_string(arg, &mut string, self.left(), read).len() + 1)
+            }
+            Conversion::Ip(Version::V4, _) => (1, "255.255.255.255".len() + 1),
+            Conversion::Ip(Version::V6, Leading::Capital) => (1, 8 * 5),
+            Conversion::Ip(Version::V6, Leading::Small) => (1, 8 * 4 + 1),
+        };
+        let used = self.used.next_multiple_of(align) + size;
+        if used > ARGS_MAX {
+            return Err(Errno::ENOSPC);
+        }
+        self.used = used;
+        Ok(())
+    }
+}
+
+/// A string as far as it is readable and there is room for it with its NUL.
+fn read_string<'a>(addr: u64, string: &'a mut [u8; ARGS_MAX], room: usize, read: &Reader<'_>) -> &'a [u8] {
+    let readable = read(addr, &mut string[..room - 1]);
+    let end = string[..readable].iter().position(|byte| *byte == 0).unwrap_or(readable);
+    &string[..end]
+}
+
 /// One piece of a format.
+#[derive(Clone, Copy)]
 enum Conversion<'a> {
     Text(&'a [u8]),
     Char(Spec),
@@ -73,7 +121,9 @@ enum Leading {
     Small,
 }
 
-fn run<'a>(fmt: &'a [u8], args: &[u64], emit: &mut dyn FnMut(Conversion<'a>, u64)) -> Result<(), Errno> {
+type Emit<'a, 'f> = dyn FnMut(Conversion<'a>, u64) -> Result<(), Errno> + 'f;
+
+fn run<'a>(fmt: &'a [u8], args: &[u64], emit: &mut Emit<'a, '_>) -> Result<(), Errno> {
     let mut args = args.iter();
     let mut at = 0;
     let byte = |at: usize| fmt.get(at).copied().unwrap_or(0);
@@ -83,7 +133,7 @@ fn run<'a>(fmt: &'a [u8], args: &[u64], emit: &mut dyn FnMut(Conversion<'a>, u64
             let escaped = byte(at) == b'%';
             let from = at + usize::from(escaped);
             check_text(byte(from))?;
-            emit(Conversion::Text(&fmt[from..=from]), 0);
+            emit(Conversion::Text(&fmt[from..=from]), 0)?;
             at = from + 1;
             continue;
         }
@@ -99,23 +149,23 @@ fn run<'a>(fmt: &'a [u8], args: &[u64], emit: &mut dyn FnMut(Conversion<'a>, u64
                         if !ends(byte(at)) {
                             return Err(Errno::EINVAL);
                         }
-                        emit(Conversion::Str(spec), arg);
+                        emit(Conversion::Str(spec), arg)?;
                     }
                     (b'x' | b'K', _) => {
                         at += 1;
-                        emit(Conversion::Pointer(spec), arg);
+                        emit(Conversion::Pointer(spec), arg)?;
                     }
                     (b's' | b'S' | b'B', _) => {
                         at += 1;
-                        emit(Conversion::Symbol, arg);
+                        emit(Conversion::Symbol, arg)?;
                     }
                     (leading @ (b'i' | b'I'), version @ (b'4' | b'6')) => {
                         at += 2;
                         let version = if version == b'4' { Version::V4 } else { Version::V6 };
                         let leading = if leading == b'I' { Leading::Capital } else { Leading::Small };
-                        emit(Conversion::Ip(version, leading), arg);
+                        emit(Conversion::Ip(version, leading), arg)?;
                     }
-                    (next, _) if ends(next) => emit(Conversion::Pointer(spec), arg),
+                    (next, _) if ends(next) => emit(Conversion::Pointer(spec), arg)?,
                     (_, _) => return Err(Errno::EINVAL),
                 }
             }
@@ -124,11 +174,11 @@ fn run<'a>(fmt: &'a [u8], args: &[u64], emit: &mut dyn FnMut(Conversion<'a>, u64
                 if !ends(byte(at)) {
                     return Err(Errno::EINVAL);
                 }
-                emit(Conversion::Str(spec), arg);
+                emit(Conversion::Str(spec), arg)?;
             }
             b'c' => {
                 at += 1;
-                emit(Conversion::Char(spec), arg);
+                emit(Conversion::Char(spec), arg)?;
             }
             _ => {
                 let mut bits = Bits::B32;
@@ -147,7 +197,7 @@ fn run<'a>(fmt: &'a [u8], args: &[u64], emit: &mut dyn FnMut(Conversion<'a>, u64
                         _ => return Err(Errno::EINVAL),
                     },
                     arg,
-                );
+                )?;
                 at += 1;
             }
         }
@@ -155,9 +205,9 @@ fn run<'a>(fmt: &'a [u8], args: &[u64], emit: &mut dyn FnMut(Conversion<'a>, u64
     Ok(())
 }
 
-/// Printable ASCII and white space.
+/// Anything but control characters that are no white space.
 fn check_text(byte: u8) -> Result<(), Errno> {
-    if (byte.is_ascii() && !byte.is_ascii_control()) || is_space(byte) { Ok(()) } else { Err(Errno::EINVAL) }
+    if !byte.is_ascii_control() || is_space(byte) { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
 /// `isspace`, which unlike Rust's has the vertical tab.
@@ -257,7 +307,7 @@ impl Out<'_> {
         }
     }
 
-    fn conversion(&mut self, conversion: Conversion<'_>, arg: u64, read: &Reader<'_>) {
+    fn conversion(&mut self, conversion: Conversion<'_>, arg: u64, read: &Reader<'_>, room: usize) {
         match conversion {
             Conversion::Text(text) => self.text(text),
             Conversion::Char(spec) => self.padded(spec, &[arg as u8]),
@@ -282,13 +332,14 @@ impl Out<'_> {
                 self.number(spec, sign, value.unsigned_abs(), Base::Decimal);
             }
             Conversion::Str(spec) => {
-                let mut string = [0; STRING_MAX];
-                let readable = read(arg, &mut string[..STRING_MAX - 1]);
-                let end = string[..readable].iter().position(|byte| *byte == 0).unwrap_or(readable);
-                self.padded(spec, &string[..end]);
+                let mut string = [0; ARGS_MAX];
+                if room > 0 {
+                    self.padded(spec, read_string(arg, &mut string, room, read));
+                }
             }
             Conversion::Pointer(spec) => {
-                self.number(Spec { zero: !spec.left, width: 16, ..spec }, None, arg, Base::HexLower);
+                let spec = if spec.width == 0 { Spec { zero: true, width: 16, ..spec } } else { spec };
+                self.number(spec, None, arg, Base::HexLower);
             }
             Conversion::Symbol => {
                 self.text(b"0x");
@@ -319,5 +370,100 @@ impl Out<'_> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STR: u64 = 0x10_0000;
+    const S: u64 = 0x20_0000;
+    const IP4: u64 = 0x30_0000;
+    const IP6: u64 = 0x40_0000;
+    const LONG: u64 = 0x50_0000;
+
+    fn memory(addr: u64) -> Vec<u8> {
+        match addr {
+            STR => b"string\0".to_vec(),
+            S => b"ab\0".to_vec(),
+            IP4 => vec![10, 2, 30, 255],
+            IP6 => vec![0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0, 1],
+            LONG => vec![b'L'; 600],
+            _ => vec![],
+        }
+    }
+
+    fn read(addr: u64, to: &mut [u8]) -> usize {
+        let bytes = memory(addr);
+        let len = bytes.len().min(to.len());
+        to[..len].copy_from_slice(&bytes[..len]);
+        len
+    }
+
+    fn unescape(text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut bytes = text.bytes();
+        while let Some(byte) = bytes.next() {
+            out.push(match (byte, byte == b'\\') {
+                (_, true) => match bytes.next().unwrap() {
+                    b'n' => b'\n',
+                    b't' => b'\t',
+                    b'v' => 0x0b,
+                    b'x' => {
+                        let digits = [bytes.next().unwrap(), bytes.next().unwrap()];
+                        u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
+                    }
+                    other => other,
+                },
+                (plain, false) => plain,
+            });
+        }
+        out
+    }
+
+    #[test]
+    fn formats_as_the_kernel_did() {
+        let mut cases = 0;
+        for line in
+            include_str!("../../testdata/trace_printk.txt").lines().filter(|line| !line.starts_with('#'))
+        {
+            let [fmt, args, ret, text] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+            let mut numbers = [0; 3];
+            for (number, arg) in numbers.iter_mut().zip(args.split(' ').filter(|arg| *arg != "-")) {
+                *number = match arg {
+                    "str" => STR,
+                    "s" => S,
+                    "ip4" => IP4,
+                    "ip6" => IP6,
+                    "long" => LONG,
+                    number => number.parse::<i128>().unwrap() as u64,
+                };
+            }
+            let mut fmt = unescape(fmt);
+            fmt.push(0);
+            let mut out = [0; 1024];
+            let got = format(&fmt, &numbers, &read, &mut out);
+            let got_ret = got.map_or_else(|errno| -i64::from(errno.number()), |len| len as i64);
+            assert_eq!(got_ret, ret.parse::<i64>().unwrap(), "{line}");
+            if got.is_ok() && text != "*" {
+                assert_eq!(out[..got.unwrap()], unescape(text), "{line}");
+            }
+            cases += 1;
+        }
+        assert_eq!(cases, 59);
+    }
+
+    #[test]
+    fn the_format_must_end_within_its_size() {
+        assert_eq!(format(b"abc", &[0; 3], &read, &mut [0; 8]), Err(Errno::EINVAL));
+        assert_eq!(format(b"abc\0%", &[0; 3], &read, &mut [0; 8]), Ok(3));
+        assert_eq!(format(b"\0", &[0; 3], &read, &mut [0; 8]), Ok(0));
+    }
+
+    #[test]
+    fn a_string_that_takes_all_room_leaves_none_for_a_number() {
+        assert_eq!(format(b"%s %d\0", &[LONG, 1, 0], &read, &mut [0; 1024]), Err(Errno::ENOSPC));
+        assert_eq!(format(b"%d %s\0", &[1, LONG, 0], &read, &mut [0; 1024]), Ok(2 + 507));
     }
 }

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn every_slot_once_and_the_oldest_first() {
         let list = FreeList::new(300).unwrap();
-        let mut out: Vec<u32> = std::iter::from_fn(|| list.pop(3)).collect();
+        let out: Vec<u32> = std::iter::from_fn(|| list.pop(3)).collect();
         assert_eq!(out, (0..300).collect::<Vec<_>>());
         out.iter().for_each(|slot| list.push(5, *slot));
         let again: Vec<u32> = std::iter::from_fn(|| list.pop(3)).collect();
