@@ -47,7 +47,7 @@ impl Steering {
             u64::from(key.ends[low].1) << 32 | u64::from(key.ends[high].1) << 16 | u64::from(key.protocol),
         );
         // The high half of the product: hash / 2^32 of the workers.
-        ((hash.finish() >> 32) * u64::from(self.workers) >> 32) as usize
+        (((hash.finish() >> 32) * u64::from(self.workers)) >> 32) as usize
     }
 }
 

@@ -96,8 +96,10 @@ fn any_number_of_workers_gives_the_same_counters_and_the_same_lines_in_the_same_
                 Box::new(frames.clone()),
             ),
         ];
-        let report =
-            run(Replay { engines: vec![engine], hook: ingress(), workers, sinks }, &[capture.clone()]);
+        let report = run(
+            Replay { engines: vec![engine], hook: ingress(), workers, sinks },
+            std::slice::from_ref(&capture),
+        );
         assert_eq!((report.frames, report.workers, report.ended_early()), (20_000, workers, false));
         assert_eq!(report.runs[&7], 20_000);
         assert!(report.latency.len() >= 20_000 / 64);
@@ -255,14 +257,14 @@ fn two_engines_stop_at_the_first_difference() {
         vec![setup(good), setup(bad)]
     };
     let same = Replay { engines: pair(|_| {}), hook: ingress(), workers: 1, sinks: vec![] };
-    assert!(!run(same, &[capture.clone()]).ended_early());
+    assert!(!run(same, std::slice::from_ref(&capture)).ended_early());
 
     for (wrong, expected) in [
         ((|skb| skb.priority = 5) as fn(&mut SkBuff), ("priority", "0", "5")),
         (|skb| skb.packet_mut()[20] = 0xaa, ("packet byte 20", "0x00", "0xaa")),
     ] {
         let replay = Replay { engines: pair(wrong), hook: ingress(), workers: 1, sinks: vec![] };
-        let report = run(replay, &[capture.clone()]);
+        let report = run(replay, std::slice::from_ref(&capture));
         let difference = report.difference.unwrap();
         assert_eq!(difference.frame, 43);
         let (what, first, second) = expected;
@@ -296,8 +298,10 @@ fn a_full_disk_ends_the_replay_with_everything_counted() {
         let engine = setup(Scripted::new(1, "by_port", by_port));
         let format = Arc::new(Ndjson::new(Arc::clone(&engine.programs)));
         let sinks = vec![Sink::new("frames.ndjson", format, Box::new(Full(2 << 20)))];
-        let report =
-            run(Replay { engines: vec![engine], hook: ingress(), workers, sinks }, &[capture.clone()]);
+        let report = run(
+            Replay { engines: vec![engine], hook: ingress(), workers, sinks },
+            std::slice::from_ref(&capture),
+        );
         assert!(report.ended_early() && !report.interrupted);
         assert!(report.sink_errors[0].to_string().starts_with("cannot write frames.ndjson: "), "{report:?}");
     }
@@ -317,7 +321,7 @@ fn a_replay_can_be_stopped_in_the_middle() {
             0
         });
         let replay = Replay { engines: vec![setup(program)], hook: ingress(), workers, sinks: vec![] };
-        let report = run_until(replay, &[capture.clone()], &stop);
+        let report = run_until(replay, std::slice::from_ref(&capture), &stop);
         assert!(report.interrupted && report.not_run > 0);
         assert_eq!(report.verdicts[&(0, None)], seen.load(Ordering::Relaxed));
         // With more workers all blocks may be in flight by then.

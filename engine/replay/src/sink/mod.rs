@@ -11,6 +11,7 @@ mod pcapng;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+pub(crate) use json::string as json_string;
 pub(crate) use merge::{Merge, Part};
 pub use ndjson::Ndjson;
 pub use pcapng::VerdictPcapng;

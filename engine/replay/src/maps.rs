@@ -1,0 +1,180 @@
+//! What maps hold after a replay: written as bpftool dumps them, and compared between two engines.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use bpfreplay_runtime::{Map, MapError};
+use bpfreplay_uapi::MapType;
+
+/// Writes all maps as one JSON object: by name what `bpftool -j map dump` prints for one.
+///
+/// ```json
+/// {"flows":[{"key":["0x0a"],"value":["0x01"]}],
+///  "counters":[{"key":["0x00","0x00","0x00","0x00"],"values":[{"cpu":0,"value":["0x05"]}]}]}
+/// ```
+///
+/// Keys and values are their bytes. A per-CPU map has one value a worker. A prog array has the id of the program in
+/// each slot that is not empty.
+///
+/// # Errors
+///
+/// What writing gives. A map that user space must not read (`BPF_F_WRONLY`) is `null`.
+pub fn write_maps(maps: &[Arc<Map>], out: &mut dyn Write) -> io::Result<()> {
+    let mut text = Vec::new();
+    out.write_all(b"{")?;
+    for (n, map) in maps.iter().enumerate() {
+        if n > 0 {
+            text.push(b',');
+        }
+        text.push(b'\n');
+        crate::sink::json_string(&mut text, &map.spec().name);
+        text.push(b':');
+        out.write_all(&text)?;
+        text.clear();
+        dump(map, out)?;
+    }
+    out.write_all(b"\n}\n")
+}
+
+fn dump(map: &Map, out: &mut dyn Write) -> io::Result<()> {
+    let mut result = Ok(());
+    let mut first = true;
+    let mut text = Vec::new();
+    let shown = map.for_each(|key, value| {
+        if result.is_err() {
+            return;
+        }
+        text.extend_from_slice(if first { b"[{\"key\":" } else { b",\n{\"key\":" });
+        first = false;
+        bytes(&mut text, key);
+        if map.is_per_cpu() {
+            per_cpu(&mut text, map, value);
+        } else {
+            text.extend_from_slice(b",\"value\":");
+            bytes(&mut text, value);
+        }
+        text.push(b'}');
+        result = out.write_all(&text);
+        text.clear();
+    });
+    result?;
+    match shown {
+        Ok(()) => out.write_all(if first { b"[]" } else { b"]" }),
+        Err(_) => out.write_all(b"null"),
+    }
+}
+
+fn per_cpu(text: &mut Vec<u8>, map: &Map, values: &[u8]) {
+    text.extend_from_slice(b",\"values\":[");
+    for (cpu, value) in values_by_cpu(map, values).enumerate() {
+        if cpu > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(format!("{{\"cpu\":{cpu},\"value\":").as_bytes());
+        bytes(text, value);
+        text.push(b'}');
+    }
+    text.push(b']');
+}
+
+/// The values of one key of a per-CPU map, by worker: [`Map::lookup`] gives each rounded up to 8 bytes.
+pub fn values_by_cpu<'v>(map: &Map, values: &'v [u8]) -> impl Iterator<Item = &'v [u8]> {
+    let size = map.spec().value_size as usize;
+    values.chunks_exact(size.next_multiple_of(8)).map(move |value| &value[..size])
+}
+
+fn bytes(text: &mut Vec<u8>, bytes: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    text.push(b'[');
+    for (n, byte) in bytes.iter().enumerate() {
+        if n > 0 {
+            text.push(b',');
+        }
+        let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]);
+        text.extend_from_slice(&[b'"', b'0', b'x', high, low, b'"']);
+    }
+    text.push(b']');
+}
+
+/// The first key two engines' maps differ on, in words; None if all are equal. Prog arrays are left out: their values
+/// are ids, and no program writes them.
+///
+/// # Errors
+///
+/// A map that user space must not read.
+pub fn compare_maps(first: &[Arc<Map>], second: &[Arc<Map>]) -> Result<Option<String>, MapError> {
+    for (a, b) in first.iter().zip(second) {
+        if a.spec().map_type == MapType::ProgArray {
+            continue;
+        }
+        let mut theirs: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        b.for_each(|key, value| drop(theirs.insert(key.to_vec(), value.to_vec())))?;
+        let mut found = None;
+        a.for_each(|key, value| {
+            let other = theirs.remove(key);
+            if found.is_none() && other.as_deref() != Some(value) {
+                found = Some((key.to_vec(), Some(value.to_vec()), other));
+            }
+        })?;
+        let found = found.or_else(|| theirs.into_iter().next().map(|(key, value)| (key, None, Some(value))));
+        if let Some((key, a_value, b_value)) = found {
+            let show = |value: Option<Vec<u8>>| value.map_or("nothing".to_owned(), |value| hex(&value));
+            let name = &a.spec().name;
+            return Ok(Some(format!(
+                "map {name}, key {}: {} and {}",
+                hex(&key),
+                show(a_value),
+                show(b_value)
+            )));
+        }
+    }
+    Ok(None)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bpfreplay_program::MapSpec;
+
+    fn map(name: &str, map_type: MapType, key: u32, value: u32, entries: u32) -> Arc<Map> {
+        Map::create(&MapSpec::new(name, map_type, key, value, entries), 2).unwrap()
+    }
+
+    #[test]
+    fn maps_are_written_as_bpftool_writes_them() {
+        let array = map("array", MapType::Array, 4, 2, 2);
+        array.update(&[1, 0, 0, 0], &[0xab, 0], 0).unwrap();
+        let percpu = map("percpu", MapType::PercpuArray, 4, 2, 1);
+        percpu.update(&[0; 4], &[1, 2, 0, 0, 0, 0, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0], 0).unwrap();
+        let hash = map("hash", MapType::Hash, 1, 1, 4);
+        let mut out = Vec::new();
+        write_maps(&[array, percpu, hash], &mut out).unwrap();
+        let expected = "{\n\
+            \"array\":[{\"key\":[\"0x00\",\"0x00\",\"0x00\",\"0x00\"],\"value\":[\"0x00\",\"0x00\"]},\n\
+            {\"key\":[\"0x01\",\"0x00\",\"0x00\",\"0x00\"],\"value\":[\"0xab\",\"0x00\"]}],\n\
+            \"percpu\":[{\"key\":[\"0x00\",\"0x00\",\"0x00\",\"0x00\"],\"values\":[{\"cpu\":0,\"value\":[\"0x01\",\"0x02\"]},\
+            {\"cpu\":1,\"value\":[\"0x03\",\"0x04\"]}]}],\n\
+            \"hash\":[]\n}\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_first_difference_is_named() {
+        let pair = || (map("hash", MapType::Hash, 1, 1, 4), map("hash", MapType::Hash, 1, 1, 4));
+        let compare = |a: &Arc<Map>, b: &Arc<Map>| compare_maps(&[Arc::clone(a)], &[Arc::clone(b)]).unwrap();
+        let (a, b) = pair();
+        assert_eq!(compare(&a, &b), None);
+        a.update(&[1], &[2], 0).unwrap();
+        assert_eq!(compare(&a, &b).unwrap(), "map hash, key 01: 02 and nothing");
+        assert_eq!(compare(&b, &a).unwrap(), "map hash, key 01: nothing and 02");
+        b.update(&[1], &[3], 0).unwrap();
+        assert_eq!(compare(&a, &b).unwrap(), "map hash, key 01: 02 and 03");
+        b.update(&[1], &[2], 0).unwrap();
+        assert_eq!(compare(&a, &b), None);
+    }
+}
