@@ -1,5 +1,6 @@
 //! Small programs, assembled and run without a verifier before them: this engine must cope with anything.
 
+mod anything;
 mod calls;
 mod faults;
 mod helpers;
