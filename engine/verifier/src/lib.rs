@@ -26,6 +26,9 @@ mod facts;
 mod rewrite;
 mod scalar;
 mod state;
+#[cfg(feature = "unverified")]
+#[doc(hidden)]
+pub mod testing;
 mod transfer;
 mod verified;
 mod verify;
