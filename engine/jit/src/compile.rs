@@ -1,0 +1,288 @@
+//! A verified program to machine code: one arm per instruction, in order, and behind the program what seldom runs.
+
+use bpfreplay_isa::{CallTarget, Imm64, Instruction, Operand, Reg, decode};
+use bpfreplay_runtime::{ProgramId, helpers};
+use bpfreplay_uapi::HelperId;
+use bpfreplay_verifier::VerifiedProgram;
+use dynasmrt::DynamicLabel;
+
+use crate::emit::{alu, atomic, call, jump, ld_abs, lookup, mem, tail_call};
+use crate::error::JitError;
+use crate::link::Link;
+use crate::x64::{Assembler, Code, Gpr, Source};
+
+/// Machine code, and where in it each xlated slot begins.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) code: Code,
+    /// By slot; the second slot of a wide instruction is where the next instruction is. One more entry than slots:
+    /// the last is where the program ends and what seldom runs begins.
+    pub(crate) offsets: Vec<u32>,
+}
+
+/// Translates a program whose id will be `id`.
+pub(crate) fn compile(
+    program: &VerifiedProgram,
+    id: ProgramId,
+    link: &Link<'_>,
+    mut asm: Assembler,
+) -> Result<Compiled, JitError> {
+    let slots = program.xlated().len();
+    let labels = (0..slots).map(|_| asm.label()).collect();
+    let mut compiler = Compiler { asm, program, id, link, labels, seldom: Vec::new() };
+    let mut offsets = Vec::with_capacity(slots + 1);
+
+    tail_call::record_program(&mut compiler.asm, id);
+    let mut pc = 0;
+    while pc < slots {
+        let instruction = compiler.decode(pc)?;
+        compiler.asm.place(compiler.labels[pc]);
+        offsets.push(compiler.offset());
+        compiler.instruction(pc, instruction)?;
+        pc += instruction.slots();
+        offsets.resize(pc, compiler.offset());
+    }
+    offsets.push(compiler.offset());
+    compiler.seldom();
+    compiler.finish(offsets)
+}
+
+struct Compiler<'a> {
+    asm: Assembler,
+    program: &'a VerifiedProgram,
+    id: ProgramId,
+    link: &'a Link<'a>,
+    /// By slot.
+    labels: Vec<DynamicLabel>,
+    seldom: Vec<Seldom>,
+}
+
+/// Code out of the way of the program: entered from it by a jump that is seldom taken.
+#[derive(Debug)]
+enum Seldom {
+    TailCall(tail_call::FallThrough),
+    LoadPacket(ld_abs::SlowLoad),
+}
+
+impl Compiler<'_> {
+    fn instruction(&mut self, pc: usize, instruction: Instruction) -> Result<(), JitError> {
+        let asm = &mut self.asm;
+        match instruction {
+            Instruction::Alu { width, op, dst, src } => {
+                alu::binary(asm, width, op, Gpr::of(dst), source(src));
+            }
+            Instruction::Neg { width, dst } => alu::negate(asm, width, Gpr::of(dst)),
+            Instruction::MovSx { width, size, dst, src } => {
+                alu::move_sign_extended(asm, width, size, Gpr::of(dst), Gpr::of(src));
+            }
+            Instruction::Endian { op, size, dst } => alu::endian(asm, op, size, Gpr::of(dst)),
+            Instruction::LoadImm64 { dst, value } => self.load_imm64(pc, instruction, dst, value)?,
+            Instruction::Load { size, signed, dst, base, off } => {
+                mem::load(asm, size, signed, Gpr::of(dst), Gpr::of(base), off);
+            }
+            Instruction::Store { size, base, off, src } => {
+                mem::store(asm, size, Gpr::of(base), off, source(src));
+            }
+            Instruction::Atomic { size, op, base, off, src } => {
+                atomic::atomic(asm, size, op, Gpr::of(base), off, Gpr::of(src));
+            }
+            Instruction::LoadPacket { size, index, imm } => {
+                let slow = ld_abs::load_packet(asm, size, index, imm);
+                self.seldom.push(Seldom::LoadPacket(slow));
+            }
+            Instruction::Jump { width: _, off } => {
+                let target = self.target(pc, instruction, off)?;
+                jump::always(&mut self.asm, target);
+            }
+            Instruction::JumpIf { width, op, dst, src, off } => {
+                let target = self.target(pc, instruction, i32::from(off))?;
+                jump::conditional(&mut self.asm, width, op, Gpr::of(dst), source(src), target);
+            }
+            Instruction::MayGoto { .. } => {
+                return Err(self.unsupported(pc, instruction, "may_goto is for the verifier to rewrite"));
+            }
+            Instruction::Call(target) => self.call(pc, instruction, target)?,
+            Instruction::TailCall => self.tail_call(pc, instruction)?,
+            Instruction::Exit => call::exit(asm),
+        }
+        Ok(())
+    }
+
+    fn load_imm64(
+        &mut self,
+        pc: usize,
+        instruction: Instruction,
+        dst: Reg,
+        value: Imm64,
+    ) -> Result<(), JitError> {
+        let value = match value {
+            Imm64::Const(value) => value,
+            Imm64::Map(map) => match self.link.address(map) {
+                Some(address) => address,
+                None => return Err(self.unsupported(pc, instruction, "no such map was given")),
+            },
+            Imm64::MapValue { map, off } => match self.link.value_address(map, off) {
+                Some(Ok(address)) => address,
+                Some(Err(error)) => return Err(self.unsupported(pc, instruction, &error.to_string())),
+                None => return Err(self.unsupported(pc, instruction, "no such map was given")),
+            },
+            Imm64::BtfId(_) => {
+                return Err(self.unsupported(pc, instruction, "there are no kernel variables here"));
+            }
+            Imm64::Func(_) => {
+                return Err(self.unsupported(pc, instruction, "no helper of this engine takes a callback"));
+            }
+            Imm64::MapIndex(_) | Imm64::MapIndexValue { .. } => {
+                return Err(self.unsupported(
+                    pc,
+                    instruction,
+                    "an index into fd_array, which only a loader resolves",
+                ));
+            }
+        };
+        mem::load_imm64(&mut self.asm, Gpr::of(dst), value);
+        Ok(())
+    }
+
+    fn call(&mut self, pc: usize, instruction: Instruction, target: CallTarget) -> Result<(), JitError> {
+        match target {
+            CallTarget::Helper(id) => match HelperId::from_id(id) {
+                Some(helper) => self.helper(pc, helper),
+                None => return Err(self.unsupported(pc, instruction, "this engine has no such helper")),
+            },
+            CallTarget::Local(off) => {
+                let subprog = self.target(pc, instruction, off)?;
+                call::local(&mut self.asm, subprog);
+            }
+            CallTarget::Kfunc(_) => {
+                return Err(self.unsupported(pc, instruction, "kernel functions do not exist here"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A helper: in line where that is a few instructions, else a direct call.
+    fn helper(&mut self, pc: usize, helper: HelperId) {
+        match helper {
+            HelperId::MapLookupElem => self.map_lookup(pc),
+            HelperId::GetSmpProcessorId => call::smp_processor_id(&mut self.asm),
+            HelperId::KtimeGetNs | HelperId::KtimeGetBootNs | HelperId::KtimeGetCoarseNs => {
+                call::ktime(&mut self.asm);
+            }
+            HelperId::MapUpdateElem
+            | HelperId::MapDeleteElem
+            | HelperId::TracePrintk
+            | HelperId::GetPrandomU32
+            | HelperId::SkbStoreBytes
+            | HelperId::L3CsumReplace
+            | HelperId::L4CsumReplace
+            | HelperId::TailCall
+            | HelperId::Redirect
+            | HelperId::SkbLoadBytes
+            | HelperId::CsumDiff
+            | HelperId::GetHashRecalc
+            | HelperId::SkbPullData
+            | HelperId::SetHashInvalid
+            | HelperId::SetHash
+            | HelperId::SkbLoadBytesRelative => call::helper(&mut self.asm, helpers::function(helper)),
+        }
+    }
+
+    /// A lookup in an array that is known is arithmetic, with a known key a constant; a hash map that is known has a
+    /// function for its key's size.
+    fn map_lookup(&mut self, pc: usize) {
+        let accesses = &self.program.facts().map_accesses;
+        let access =
+            accesses.binary_search_by_key(&(pc as u32), |access| access.pc).map(|at| accesses[at]).ok();
+        let array = access.and_then(|access| Some((self.link.array(access.map)?, access.key)));
+        match array {
+            Some((array, Some(key))) => lookup::by_constant(&mut self.asm, array, key),
+            Some((array, None)) => lookup::by_key(&mut self.asm, array),
+            None => {
+                let function = access.and_then(|access| self.link.lookup_function(access.map));
+                let function = function.unwrap_or_else(|| helpers::function(HelperId::MapLookupElem));
+                call::helper(&mut self.asm, function);
+            }
+        }
+    }
+
+    fn tail_call(&mut self, pc: usize, instruction: Instruction) -> Result<(), JitError> {
+        let next = self.target(pc, instruction, 0)?;
+        let sites = &self.program.facts().tail_calls;
+        let site = sites.binary_search_by_key(&(pc as u32), |site| site.pc).map(|at| sites[at]).ok();
+        let slots = site.and_then(|site| self.link.slots(site.map?));
+        match slots {
+            Some(slots) => {
+                let index = site.and_then(|site| site.index).filter(|&index| index < slots.max_entries);
+                let site = tail_call::known(&mut self.asm, slots, index, pc as u32, next);
+                self.seldom.push(Seldom::TailCall(site));
+            }
+            None => tail_call::unknown(&mut self.asm, pc as u32, self.id, next),
+        }
+        Ok(())
+    }
+
+    fn seldom(&mut self) {
+        for seldom in &self.seldom {
+            match seldom {
+                Seldom::TailCall(site) => tail_call::fall_through(&mut self.asm, site, self.id),
+                Seldom::LoadPacket(load) => ld_abs::slow(&mut self.asm, load),
+            }
+        }
+        self.asm.stop();
+    }
+
+    fn finish(self, offsets: Vec<u32>) -> Result<Compiled, JitError> {
+        let program = self.program;
+        match self.asm.finish() {
+            Ok(code) => Ok(Compiled { code, offsets }),
+            Err(error) => Err(JitError::Assemble {
+                program: program.program().name.clone(),
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    fn decode(&self, pc: usize) -> Result<Instruction, JitError> {
+        decode(self.program.xlated(), pc).map_err(|error| JitError::Unsupported {
+            program: self.name().to_owned(),
+            pc: pc as u32,
+            instruction: format!("{:?}", self.program.xlated()[pc]),
+            reason: error.to_string(),
+        })
+    }
+
+    /// The label `off` slots after the slot behind `pc`.
+    fn target(&self, pc: usize, instruction: Instruction, off: i32) -> Result<DynamicLabel, JitError> {
+        let target = (pc as i64) + 1 + i64::from(off);
+        match usize::try_from(target).ok().and_then(|target| self.labels.get(target)) {
+            Some(&label) => Ok(label),
+            None => Err(self.unsupported(pc, instruction, "it goes outside the program")),
+        }
+    }
+
+    fn unsupported(&self, pc: usize, instruction: Instruction, reason: &str) -> JitError {
+        JitError::Unsupported {
+            program: self.name().to_owned(),
+            pc: pc as u32,
+            instruction: instruction.to_string(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.program.program().name
+    }
+
+    fn offset(&self) -> u32 {
+        // An arena is smaller than 4 GiB, and a larger image is refused before it gets there.
+        self.asm.offset() as u32
+    }
+}
+
+fn source(operand: Operand) -> Source {
+    match operand {
+        Operand::Imm(imm) => Source::Imm(imm),
+        Operand::Reg(reg) => Source::Reg(Gpr::of(reg)),
+    }
+}

@@ -1,0 +1,49 @@
+//! Calling machine code from Rust: the one place where an address becomes a function.
+#![allow(unsafe_code, reason = "calls generated code")]
+
+use std::ffi::c_void;
+use std::mem;
+
+use bpfreplay_runtime::ExecutionContext;
+
+use crate::arena::{Arena, Image};
+use crate::emit::entry;
+use crate::error::JitError;
+use crate::x64::{Assembler, Cpu};
+use std::sync::Arc;
+
+/// The entry stub of an arena.
+#[derive(Debug)]
+pub(crate) struct EntryStub {
+    image: Image,
+}
+
+type Enter =
+    unsafe extern "sysv64" fn(ctx: *mut c_void, exec: *mut ExecutionContext, tail_entry: usize) -> u64;
+
+impl EntryStub {
+    /// Emits the stub into an arena.
+    pub(crate) fn new(arena: &Arc<Arena>, cpu: Cpu) -> Result<EntryStub, JitError> {
+        let mut asm = Assembler::new(cpu, arena.near());
+        entry::stub(&mut asm);
+        let code = asm.finish().map_err(|error| JitError::Assemble {
+            program: "entry stub".to_owned(),
+            message: error.to_string(),
+        })?;
+        Ok(EntryStub { image: arena.publish(code)? })
+    }
+
+    /// Runs the program at a tail entry until it, or the last program it tail-calls, exits.
+    ///
+    /// # Safety
+    ///
+    /// `program` is the image of a verified program, `ctx` points to a context of the kind its type has, valid for
+    /// reading and writing for the duration of the call, and the caller's thread holds an epoch guard so that the
+    /// programs behind prog array slots stay.
+    pub(crate) unsafe fn run(&self, ctx: *mut c_void, exec: &mut ExecutionContext, program: &Image) -> u64 {
+        // SAFETY: the image holds `emit::entry::stub`, which is a function of this type.
+        let enter = unsafe { mem::transmute::<usize, Enter>(self.image.address()) };
+        // SAFETY: the verifier has proved the program's accesses for such a context, by the caller's promise.
+        unsafe { enter(ctx, exec, program.address()) }
+    }
+}

@@ -1,0 +1,96 @@
+use std::any::Any;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bpfreplay_runtime::{Batch, Context, Executable, Map, ProgramInfo};
+use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES, PT_REGS_SIZE};
+
+use crate::arena::Image;
+use crate::entry::EntryStub;
+
+/// A program as machine code.
+///
+/// When the last reference goes, its range in the arena is overwritten and used again. Prog arrays let go of a
+/// program only when no run can be in it any more.
+#[derive(Debug)]
+pub struct JitedProgram {
+    pub(crate) info: ProgramInfo,
+    pub(crate) image: Image,
+    pub(crate) entry: Arc<EntryStub>,
+    pub(crate) offsets: Vec<u32>,
+    /// What the code has addresses of.
+    pub(crate) _maps: Vec<Arc<Map>>,
+}
+
+impl JitedProgram {
+    /// The address of its first instruction: its tail entry.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.image.address()
+    }
+
+    /// The machine code.
+    #[must_use]
+    pub fn code(&self) -> &[u8] {
+        self.image.bytes()
+    }
+
+    /// For each xlated slot the offset of its code in [`JitedProgram::code`]; the second slot of a wide instruction
+    /// has the offset of what follows. One more than there are slots: behind the last begins what is kept out of the
+    /// way (failed tail calls, slow packet loads).
+    #[must_use]
+    pub fn offsets(&self) -> &[u32] {
+        &self.offsets
+    }
+}
+
+impl Executable for JitedProgram {
+    fn info(&self) -> &ProgramInfo {
+        &self.info
+    }
+
+    #[allow(unsafe_code, reason = "runs machine code")]
+    fn run(&self, context: Context<'_>, batch: &mut Batch<'_>) -> u64 {
+        let ctx = match context {
+            Context::Skb(skb) => {
+                assert!(self.info.prog_type.has_skb(), "{}: its context is not a __sk_buff", self.info.name);
+                std::ptr::from_mut(skb).cast()
+            }
+            Context::Plain(bytes) => {
+                assert!(!self.info.prog_type.has_skb(), "{}: its context is a __sk_buff", self.info.name);
+                assert!(
+                    bytes.len() >= PT_REGS_SIZE as usize,
+                    "{}: its context is {PT_REGS_SIZE} bytes",
+                    self.info.name
+                );
+                bytes.as_ptr().cast_mut().cast()
+            }
+        };
+        batch.fault = None;
+        batch.stack = readable_stack();
+        // SAFETY: only `Jit::prepare` makes programs, from verified ones; the context is of the program's kind, as
+        // just checked, and borrowed until run returns (plain contexts are read-only to the verifier); a batch holds
+        // an epoch guard.
+        unsafe { self.entry.run(ctx, batch, &self.image) }
+    }
+
+    fn tail_entry(&self) -> usize {
+        self.image.address()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Where the frames of a run will lie, for helpers that must find out whether an address is on the program's stack:
+/// below the frame of who calls this. Deep in a hierarchy of tail calls frames may lie lower; helpers then see their
+/// strings as unreadable, which is allowed.
+#[inline(always)]
+fn readable_stack() -> Range<u64> {
+    /// 512 bytes, what a call site saves, and a return address.
+    const FRAME: u64 = MAX_BPF_STACK as u64 + 6 * 8;
+    let here = 0u8;
+    let top = std::ptr::from_ref(&here).expose_provenance() as u64;
+    top - FRAME * MAX_CALL_FRAMES as u64..top
+}
