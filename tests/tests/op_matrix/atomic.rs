@@ -26,11 +26,35 @@ fn atomics_on_every_pair_of_registers() {
     }
 }
 
+/// The stack slot the operations are on: programs have no atomics on packets.
+const SLOT: i16 = -32;
+
 fn case(engines: &[Engine], size: Size, op: AtomicOp, base: Reg, src: Reg, off: i16) {
-    let distance = i32::from(SCRATCH) - i32::from(off);
-    let data = Instruction::Load { size: Size::Dw, signed: false, dst: base, base: Reg::FP, off: -8 };
-    let add = Instruction::Alu { width: Width::W64, op: AluOp::Add, dst: base, src: Operand::Imm(distance) };
-    let atomic = Instruction::Atomic { size, op, base, off, src };
+    let load = |dst, base, off| Instruction::Load { size: Size::Dw, signed: false, dst, base, off };
+    let store = |base, off, src| Instruction::Store { size: Size::Dw, base, off, src: Operand::Reg(src) };
+    let add = |dst, imm| Instruction::Alu { width: Width::W64, op: AluOp::Add, dst, src: Operand::Imm(imm) };
+    let mov = |dst, src| Instruction::Alu { width: Width::W64, op: AluOp::Mov, dst, src: Operand::Reg(src) };
+    let distance = i32::from(SLOT) - i32::from(off);
+    let program = [
+        // slot = scratch[0], by way of r0
+        store(Reg::FP, -24, Reg::R0),
+        load(Reg::R0, Reg::FP, -8),
+        load(Reg::R0, Reg::R0, SCRATCH),
+        store(Reg::FP, SLOT, Reg::R0),
+        load(Reg::R0, Reg::FP, -24),
+        // the case
+        mov(base, Reg::FP),
+        add(base, distance),
+        Instruction::Atomic { size, op, base, off, src },
+        // scratch[0] = slot, by way of r0 and r1
+        store(Reg::FP, -24, Reg::R0),
+        store(Reg::FP, -40, Reg::R1),
+        load(Reg::R0, Reg::FP, SLOT),
+        load(Reg::R1, Reg::FP, -8),
+        store(Reg::R1, SCRATCH, Reg::R0),
+        load(Reg::R0, Reg::FP, -24),
+        load(Reg::R1, Reg::FP, -40),
+    ];
     let starts = VALUES.iter().flat_map(|&memory| {
         VALUES.iter().flat_map(move |&value| {
             [0, memory, memory & 0xffff_ffff].into_iter().map(move |r0| {
@@ -42,8 +66,8 @@ fn case(engines: &[Engine], size: Size, op: AtomicOp, base: Reg, src: Reg, off: 
             })
         })
     });
-    check(engines, &[data, add, atomic], starts, |m, packet| {
-        m.registers[base.index()] = packet.wrapping_add_signed(distance.into());
+    check(engines, &program, starts, |m, _| {
+        m.registers[base.index()] = m.registers[10].wrapping_add_signed(distance.into());
         let (old, value, r0) = (m.scratch[0], m.registers[src.index()], m.registers[0]);
         let fetched = match size {
             Size::B | Size::H | Size::W => {

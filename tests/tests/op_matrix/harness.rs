@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bpfreplay_interpreter::Interpreter;
 use bpfreplay_isa::{Insn, Instruction, Operand, Reg, Size, encode};
 use bpfreplay_jit::{Cpu, Jit};
 use bpfreplay_program::Program;
@@ -127,6 +128,10 @@ pub(crate) fn engines() -> Vec<Engine> {
     vec![
         ("jit", Box::new(jit(Cpu::detect())) as Box<_>),
         ("jit without bmi2", Box::new(jit(Cpu { bmi2: false, ..Cpu::detect() }))),
+        (
+            "interpreter",
+            Box::new(|program| Interpreter::new().prepare(program, &[]).expect("it takes every instruction")),
+        ),
     ]
 }
 
@@ -170,6 +175,7 @@ fn run(program: &dyn Executable, exec: &mut ExecutionContext, place: &mut Place)
     let hook = Hook::Egress(Device { ifindex: 1, mac: None, stamp: Stamp::Zero });
     let skb = packet.load(frame, &hook).expect("a frame for the hook");
     program.run(Context::Skb(skb), &mut exec.batch());
+    assert_eq!(exec.fault, None);
 }
 
 /// Runs instructions on every engine from each of `starts`, and compares with what `expect` makes of the start and of
