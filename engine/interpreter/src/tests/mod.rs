@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bpfreplay_isa::{Symbols, assemble};
 use bpfreplay_program::MapSpec;
+use bpfreplay_runtime::maps::UserHandle;
 use bpfreplay_runtime::skb::{Bytes, Device, Frame, Hook, Link, Packet, Stamp};
 use bpfreplay_runtime::{Context, Executable, ExecutionContext, Fault, FaultKind, Map, ProgramInfo, SkBuff};
 use bpfreplay_uapi::{HelperId, MapType, ProgType};
@@ -29,6 +30,8 @@ const CPUS: u32 = 2;
 struct Maps {
     index: HashMap<String, u32>,
     maps: Vec<Arc<Map>>,
+    /// While these live, slots of prog arrays keep their programs, which keep the maps.
+    _handles: Vec<UserHandle>,
 }
 
 impl Maps {
@@ -47,7 +50,9 @@ impl Maps {
 
     fn add(&mut self, spec: &MapSpec) {
         self.index.insert(spec.name.clone(), self.maps.len() as u32);
-        self.maps.push(Map::create(spec, CPUS).unwrap());
+        let map = Map::create(spec, CPUS).unwrap();
+        self._handles.push(map.user_handle());
+        self.maps.push(map);
     }
 
     fn get(&self, name: &str) -> &Map {
