@@ -36,6 +36,9 @@ const KMALLOC_MAX_SIZE: u64 = 4 << 20;
 /// `sizeof(struct htab_elem)`, which counts against [`KMALLOC_MAX_SIZE`].
 const HTAB_ELEM_SIZE: u64 = 48;
 
+/// Entries of a hash: the buckets of 16 bytes, a power of two of them, must be less than 4 GiB (`htab_map_alloc`).
+const MAX_HASH_ENTRIES: u32 = 1 << 27;
+
 /// CPUs a map can keep values for: workers of one replay.
 pub const MAX_CPUS: u32 = 1024;
 
@@ -201,8 +204,9 @@ fn check_hash(spec: &MapSpec) -> Result<(), MapError> {
             format!("key and value are {bytes} bytes, the limit is {limit}"),
         ));
     }
-    if spec.max_entries > 1 << 31 {
-        return Err(MapError::new(Errno::E2BIG, format!("max_entries {} exceeds 2^31", spec.max_entries)));
+    if spec.max_entries > MAX_HASH_ENTRIES {
+        let reason = format!("max_entries {} exceeds {MAX_HASH_ENTRIES}", spec.max_entries);
+        return Err(MapError::new(Errno::E2BIG, reason));
     }
     Ok(())
 }

@@ -8,13 +8,14 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Cache line of x86-64: where an element starts, so that a small one lies in one line.
-const ALIGN: usize = 64;
+/// Cache line of x86-64: where the first word lies, so that a small element lies in one line.
+const LINE: usize = 64;
 
 /// A fixed number of 8-byte words, zero at first.
 ///
 /// Pages are touched by first use only, so a map declared for a million entries costs what it holds.
 pub(crate) struct Words {
+    allocation: NonNull<u8>,
     start: NonNull<AtomicU64>,
     len: usize,
 }
@@ -27,15 +28,15 @@ unsafe impl Sync for Words {}
 impl Words {
     /// `len` zeroed words, or nothing where there is not so much memory.
     pub(crate) fn zeroed(len: usize) -> Option<Words> {
-        if len == 0 {
-            return Some(Words { start: NonNull::dangling(), len });
-        }
         let layout = Words::layout(len)?;
-        // SAFETY: the layout's size is not 0.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        // SAFETY: the layout's size is not 0: it has a line to spare.
+        let allocation = NonNull::new(unsafe { alloc_zeroed(layout) })?;
         // Programs reach the words by address alone.
-        let _ = start.as_ptr().expose_provenance();
-        Some(Words { start: start.cast(), len })
+        let _ = allocation.as_ptr().expose_provenance();
+        let skip = allocation.as_ptr().align_offset(LINE);
+        // SAFETY: `skip` is less than the line to spare.
+        let start = unsafe { allocation.add(skip) }.cast();
+        Some(Words { allocation, start, len })
     }
 
     /// The address of the first word.
@@ -48,8 +49,9 @@ impl Words {
         self.len as u64 * 8
     }
 
+    /// A line more than is needed, instead of a larger alignment: that would zero by hand what `calloc` gives zeroed.
     fn layout(len: usize) -> Option<Layout> {
-        Layout::from_size_align(len.checked_mul(8)?, ALIGN).ok()
+        Layout::from_size_align(len.checked_mul(8)?.checked_add(LINE)?, align_of::<AtomicU64>()).ok()
     }
 }
 
@@ -65,11 +67,9 @@ impl Deref for Words {
 
 impl Drop for Words {
     fn drop(&mut self) {
-        if let Some(layout) = Words::layout(self.len)
-            && self.len != 0
-        {
+        if let Some(layout) = Words::layout(self.len) {
             // SAFETY: allocated by `zeroed` with this layout.
-            unsafe { dealloc(self.start.as_ptr().cast(), layout) };
+            unsafe { dealloc(self.allocation.as_ptr(), layout) };
         }
     }
 }

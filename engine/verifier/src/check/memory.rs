@@ -1,6 +1,6 @@
 use bpfreplay_isa::Reg;
-use bpfreplay_uapi::ProgType;
 use bpfreplay_uapi::map::create_flags;
+use bpfreplay_uapi::{MapType, ProgType};
 
 use super::context::{self, ContextAccess};
 use super::region::{self, Empty, Region};
@@ -85,7 +85,14 @@ pub(crate) fn access(
         RegType::MapPtr { .. } if how.is_load() => {
             refuse!(Unsupported, "fields of struct bpf_map are not supported (R{n} is a map pointer)")
         }
-        RegType::NotInit | RegType::Scalar | RegType::MapPtr { .. } | RegType::PacketEnd => {
+        RegType::MapPtr { map } => {
+            let name = match env.program.maps[map as usize].map_type {
+                MapType::Hash | MapType::PercpuHash => "bpf_htab",
+                _ => "bpf_array",
+            };
+            refuse!(Access, "only read from {name} is supported (R{n} is a map pointer)")
+        }
+        RegType::NotInit | RegType::Scalar | RegType::PacketEnd => {
             refuse!(Access, "R{n} invalid mem access '{}'", pointer.type_name())
         }
     }

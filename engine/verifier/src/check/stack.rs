@@ -19,6 +19,11 @@ impl StackRange {
     pub(crate) const fn is_fixed(&self) -> bool {
         self.min == self.max
     }
+
+    /// Whether a register stored here is kept as it is: at the start of a slot.
+    pub(crate) const fn is_spill(&self) -> bool {
+        self.is_fixed() && self.min % 8 == 0
+    }
 }
 
 /// What messages call the access.

@@ -38,7 +38,7 @@ pub(super) struct Join {
 pub(super) struct Joins {
     store: Vec<Option<Join>>,
     free: Vec<u32>,
-    /// States to compare with, by slot.
+    /// States to compare with, by slot, the newest first: it is the likeliest to match.
     at: HashMap<usize, Vec<JoinId>>,
     kept: usize,
     jumps_at_last_join: usize,
@@ -153,7 +153,7 @@ impl Joins {
             }
         };
         self.kept += 1;
-        self.at.entry(pc).or_default().push(id);
+        self.at.entry(pc).or_default().insert(0, id);
         state.parent = Some(id);
         state.first_pc = pc as u32;
         state.history.clear();
@@ -172,7 +172,7 @@ impl Env<'_> {
         let mut keep = force || (jumps >= NEW_STATE_JUMPS && insns >= NEW_STATE_INSNS);
 
         let candidates = self.joins.at.remove(&pc).unwrap_or_default();
-        let mut kept = Vec::with_capacity(candidates.len() + 1);
+        let mut kept = Vec::with_capacity(candidates.len());
         let mut pruned_by = None;
         let mut circle = false;
         for &id in &candidates {

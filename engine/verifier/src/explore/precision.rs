@@ -275,16 +275,27 @@ fn undo(
                 }
             }
         }
-        Instruction::Atomic { op, src, .. } => match op {
-            // What is fetched is unknown, so nothing before it matters to it.
-            AtomicOp::Cmpxchg => needs.remove(Reg::R0),
-            AtomicOp::FetchAdd
-            | AtomicOp::FetchOr
-            | AtomicOp::FetchAnd
-            | AtomicOp::FetchXor
-            | AtomicOp::Xchg => needs.remove(src),
-            AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor => {}
-        },
+        Instruction::Atomic { op, src, .. } => {
+            // What is fetched from a spilled scalar is that scalar; what is left there is unknown.
+            let fetched = match op {
+                AtomicOp::Cmpxchg => Some(Reg::R0),
+                AtomicOp::FetchAdd
+                | AtomicOp::FetchOr
+                | AtomicOp::FetchAnd
+                | AtomicOp::FetchXor
+                | AtomicOp::Xchg => Some(src),
+                AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor => None,
+            };
+            let was_needed = fetched.is_some_and(|reg| needs.has(reg));
+            if let Some(reg) = fetched {
+                needs.remove(reg);
+            }
+            if let Some(stack) = entry.and_then(|entry| entry.stack) {
+                let slots = &mut needs.slots[usize::from(stack.frame)];
+                *slots &= !(1 << stack.slot);
+                *slots |= u64::from(was_needed) << stack.slot;
+            }
+        }
         Instruction::JumpIf { dst, src: Operand::Reg(src), .. } => {
             if needs.has(dst) || needs.has(src) {
                 needs.add(dst);

@@ -60,7 +60,10 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
 /// The helper, if programs like this one may call it.
 fn find(env: &Env<'_>, id: u32) -> Checked<HelperId> {
     let Some(helper) = HelperId::from_id(id) else {
-        if id == 0 || id >= HELPER_ID_MAX {
+        if id == 0 {
+            refuse!(Invalid, "program of this type cannot use helper bpf_unspec#0");
+        }
+        if id >= HELPER_ID_MAX {
             refuse!(Invalid, "invalid func unknown#{}", id as i32);
         }
         refuse!(Unsupported, "helper #{id} is not supported by this engine");

@@ -114,7 +114,9 @@ pub(super) fn store(
         Target::Stack(range) => {
             let value = match src {
                 // A spilled copy learns from comparisons of the register, if it is all of it.
-                Operand::Reg(reg) if value.is_scalar() && value.value.width() <= size.bits() => {
+                Operand::Reg(reg)
+                    if range.is_spill() && value.is_scalar() && value.value.width() <= size.bits() =>
+                {
                     alu::link(env, state, reg)
                 }
                 Operand::Reg(_) | Operand::Imm(_) => value,
@@ -172,13 +174,14 @@ pub(super) fn atomic(
     let target = memory::access(env, state, (base, off), size.bytes(), How::Load)?;
     memory::access(env, state, (base, off), size.bytes(), How::Store)?;
     note(env, target)?;
+    let mut old = RegState::scalar(Scalar::of_bits(size.bits()));
     if let Target::Stack(range) = target {
-        // What was there matters only as far as it is now unknown; a spilled pointer is refused as the kernel does.
-        stack::read(env, state, range)?;
+        old = extended(stack::read(env, state, range)?, size, Extend::Zero);
+        old.unlink();
         stack::scramble(env, state, range, stack::Extent::Certain);
     }
     if let Some(reg) = fetched {
-        state.set(reg, RegState::scalar(Scalar::of_bits(size.bits())));
+        state.set(reg, old);
     }
     Ok(())
 }
