@@ -41,7 +41,7 @@ impl Hash {
     }
 
     pub(super) fn read(&self, key: &[u8], value: &mut [u8]) -> bool {
-        self.table.find(key).map(|slot| read_words(self.table.value(slot), value)).is_some()
+        self.table.inspect(key, |slot| read_words(self.table.value(slot), value))
     }
 
     pub(super) fn next_key(&self, key: Option<&[u8]>) -> Option<Vec<u8>> {

@@ -81,7 +81,7 @@ impl PercpuHash {
 
     /// All CPUs' values, each rounded up to 8 bytes.
     pub(super) fn read_all(&self, key: &[u8], values: &mut [u8]) -> bool {
-        self.table.find(key).map(|slot| self.read_slot(slot, values)).is_some()
+        self.table.inspect(key, |slot| self.read_slot(slot, values))
     }
 
     pub(super) fn next_key(&self, key: Option<&[u8]>) -> Option<Vec<u8>> {

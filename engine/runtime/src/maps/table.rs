@@ -136,6 +136,13 @@ impl Table {
         }
     }
 
+    /// Shows the element with this key while nobody can take it out: for copies of values that must be of this key.
+    pub(super) fn inspect<K: Key>(&self, key: K, look: impl FnOnce(u32)) -> bool {
+        let bucket = self.bucket(key);
+        let _lock = self.lock(bucket);
+        self.position(bucket, key).map(|(_, slot)| look(slot)).is_some()
+    }
+
     /// Puts a key in, or finds it; `write` fills the element's value (told whether the element is new).
     pub(super) fn upsert<K: Key>(
         &self,
