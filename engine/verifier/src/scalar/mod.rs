@@ -11,6 +11,8 @@
 mod alu;
 mod bounds;
 mod branch;
+#[cfg(test)]
+mod tests;
 
 mod tnum;
 mod value;
