@@ -1,6 +1,7 @@
 //! A verified program to machine code: one arm per instruction, in order, and behind the program what seldom runs.
 
-use bpfreplay_isa::{CallTarget, Imm64, Instruction, Operand, Reg, decode};
+use bpfreplay_isa::{CallTarget, DecodeError, Imm64, Instruction, Operand, Reg, decode_program};
+use bpfreplay_runtime::helpers::HelperFn;
 use bpfreplay_runtime::{ProgramId, helpers};
 use bpfreplay_uapi::HelperId;
 use bpfreplay_verifier::VerifiedProgram;
@@ -27,20 +28,19 @@ pub(crate) fn compile(
     link: &Link<'_>,
     mut asm: Assembler,
 ) -> Result<Compiled, JitError> {
+    let instructions = decode_program(program.xlated()).map_err(|error| undecodable(program, &error))?;
     let slots = program.xlated().len();
     let labels = (0..slots).map(|_| asm.label()).collect();
-    let mut compiler = Compiler { asm, program, id, link, labels, seldom: Vec::new() };
+    let tail_calls = instructions.iter().any(|&(_, instruction)| instruction == Instruction::TailCall);
+    let mut compiler = Compiler { asm, program, id, link, labels, tail_calls, seldom: Vec::new() };
     let mut offsets = Vec::with_capacity(slots + 1);
 
     tail_call::record_program(&mut compiler.asm, id);
-    let mut pc = 0;
-    while pc < slots {
-        let instruction = compiler.decode(pc)?;
+    for (pc, instruction) in instructions {
         compiler.asm.place(compiler.labels[pc]);
         offsets.push(compiler.offset());
         compiler.instruction(pc, instruction)?;
-        pc += instruction.slots();
-        offsets.resize(pc, compiler.offset());
+        offsets.resize(pc + instruction.slots(), compiler.offset());
     }
     offsets.push(compiler.offset());
     compiler.seldom();
@@ -54,6 +54,8 @@ struct Compiler<'a> {
     link: &'a Link<'a>,
     /// By slot.
     labels: Vec<DynamicLabel>,
+    /// Whether there are any, and r11 must be the count.
+    tail_calls: bool,
     seldom: Vec<Seldom>,
 }
 
@@ -153,6 +155,7 @@ impl Compiler<'_> {
             CallTarget::Local(off) => {
                 let subprog = self.target(pc, instruction, off)?;
                 call::local(&mut self.asm, subprog);
+                self.restore_count();
             }
             CallTarget::Kfunc(_) => {
                 return Err(self.unsupported(pc, instruction, "kernel functions do not exist here"));
@@ -184,7 +187,19 @@ impl Compiler<'_> {
             | HelperId::SkbPullData
             | HelperId::SetHashInvalid
             | HelperId::SetHash
-            | HelperId::SkbLoadBytesRelative => call::helper(&mut self.asm, helpers::function(helper)),
+            | HelperId::SkbLoadBytesRelative => self.call_runtime(helpers::function(helper)),
+        }
+    }
+
+    fn call_runtime(&mut self, function: HelperFn) {
+        call::helper(&mut self.asm, function);
+        self.restore_count();
+    }
+
+    /// After what may have lost r11.
+    fn restore_count(&mut self) {
+        if self.tail_calls {
+            tail_call::load_count(&mut self.asm);
         }
     }
 
@@ -201,7 +216,7 @@ impl Compiler<'_> {
             None => {
                 let function = access.and_then(|access| self.link.lookup_function(access.map));
                 let function = function.unwrap_or_else(|| helpers::function(HelperId::MapLookupElem));
-                call::helper(&mut self.asm, function);
+                self.call_runtime(function);
             }
         }
     }
@@ -243,15 +258,6 @@ impl Compiler<'_> {
         }
     }
 
-    fn decode(&self, pc: usize) -> Result<Instruction, JitError> {
-        decode(self.program.xlated(), pc).map_err(|error| JitError::Unsupported {
-            program: self.name().to_owned(),
-            pc: pc as u32,
-            instruction: format!("{:?}", self.program.xlated()[pc]),
-            reason: error.to_string(),
-        })
-    }
-
     /// The label `off` slots after the slot behind `pc`.
     fn target(&self, pc: usize, instruction: Instruction, off: i32) -> Result<DynamicLabel, JitError> {
         let target = (pc as i64) + 1 + i64::from(off);
@@ -277,6 +283,15 @@ impl Compiler<'_> {
     fn offset(&self) -> u32 {
         // An arena is smaller than 4 GiB, and a larger image is refused before it gets there.
         self.asm.offset() as u32
+    }
+}
+
+fn undecodable(program: &VerifiedProgram, error: &DecodeError) -> JitError {
+    JitError::Unsupported {
+        program: program.program().name.clone(),
+        pc: error.pc as u32,
+        instruction: format!("{:?}", error.insn),
+        reason: error.to_string(),
     }
 }
 

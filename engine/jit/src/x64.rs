@@ -10,10 +10,12 @@
 //!   r10           rbp                             callee-saved
 //!   -             r12 = &mut ExecutionContext     callee-saved, pinned for the whole run
 //!   -             r9  scratch, sixth argument of helpers (= r12)
-//!   -             r10 r11 scratch
+//!   -             r10 scratch
+//!   -             r11 tail_call_cnt, in programs with tail calls: a copy of exec.tail_call_cnt
 //! ```
 //!
-//! No flag and no scratch register lives from one BPF instruction to the next.
+//! No flag and no scratch register lives from one BPF instruction to the next. The copy in r11 is what keeps a chain of
+//! tail calls from waiting for its own stores; calls into the runtime lose it, and it is loaded again after them.
 //!
 //! # Frames
 //!

@@ -72,16 +72,18 @@ fn listing(out: &mut String, world: &World, known: Known, line: &str) {
     let wide = line.ends_with(" ll");
     let first = offsets[slots - 2 - if wide { 2 } else { 1 }] as usize;
     let last = offsets[slots - 2] as usize;
-    instructions(out, program, first..last);
+    let ids = line.ends_with("call 12");
+    instructions(out, program, ids, first..last);
     // What seldom runs.
     let cold = offsets[slots] as usize..program.code().len() - 1;
     if !cold.is_empty() {
         let _ = writeln!(out, "  seldom:");
-        instructions(out, program, cold);
+        instructions(out, program, ids, cold);
     }
 }
 
-fn instructions(out: &mut String, program: &JitedProgram, range: std::ops::Range<usize>) {
+/// `ids`: whether the program's id is among the operands.
+fn instructions(out: &mut String, program: &JitedProgram, ids: bool, range: std::ops::Range<usize>) {
     let base = program.address() as u64;
     let start = range.start;
     let mut decoder = Decoder::with_ip(64, &program.code()[range], base + start as u64, DecoderOptions::NONE);
@@ -94,12 +96,12 @@ fn instructions(out: &mut String, program: &JitedProgram, range: std::ops::Range
         decoder.decode_out(&mut instruction);
         let mut text = String::new();
         formatter.format(&instruction, &mut text);
-        let _ = writeln!(out, "    {}", anonymous(program, &instruction, &text));
+        let _ = writeln!(out, "    {}", anonymous(program, ids, &instruction, &text));
     }
 }
 
 /// The text with addresses that differ from run to run replaced.
-fn anonymous(program: &JitedProgram, instruction: &Instruction, text: &str) -> String {
+fn anonymous(program: &JitedProgram, ids: bool, instruction: &Instruction, text: &str) -> String {
     let (base, len) = (program.address() as u64, program.code().len() as u64);
     let near = instruction.op0_kind() == OpKind::NearBranch64;
     let mnemonic = text.split_whitespace().next().unwrap_or_default();
@@ -114,7 +116,8 @@ fn anonymous(program: &JitedProgram, instruction: &Instruction, text: &str) -> S
         && instruction.op1_kind() == OpKind::Immediate64
         && (0x1000_0000_0000..0x8000_0000_0000).contains(&instruction.immediate64());
     // Ids go to the runtime in these two registers.
-    let id = matches!(instruction.op0_register(), Register::EDI | Register::R8D)
+    let id = ids
+        && matches!(instruction.op0_register(), Register::EDI | Register::R8D)
         && instruction.op1_kind() == OpKind::Immediate32
         && instruction.immediate32() == program.info().id;
     match text.rsplit_once(' ') {

@@ -200,6 +200,32 @@ fn one_budget_for_a_hierarchy() {
 }
 
 #[test]
+fn the_count_survives_calls() {
+    // Everything that can lose the register the count is in, before the program tail-calls itself: 34 executions.
+    for known in FORMS {
+        for call in [
+            "call bpf_get_prandom_u32",
+            "call sub",
+            "r0 = *(u8 *)skb[-1048576]",
+            "r2 = map(jmp) ll\nr3 = 1\ncall bpf_tail_call",
+        ] {
+            let world = World::with_jmp();
+            let sub = if call == "call sub" { "sub:\ncall bpf_get_prandom_u32\nr0 = 1\nexit" } else { "" };
+            let known =
+                if call.ends_with("tail_call") && known != Known::Nothing { Known::Map } else { known };
+            let code = format!("r6 = r1\n{call}\nr1 = r6\n{JUMP_TO_0}{sub}");
+            let entry = world.program("entry", known, &code);
+            world.set(0, &entry);
+            let mut exec = ExecutionContext::new(0);
+            assert_eq!(run(&*entry, &mut exec), 7, "{known:?} {call}");
+            assert_eq!(exec.tail_call_cnt, 33, "{known:?} {call}");
+            assert_eq!(exec.path().len(), 34);
+            assert!(exec.path().iter().all(|hop| hop.prog == entry.info().id), "{known:?} {call}");
+        }
+    }
+}
+
+#[test]
 fn the_native_caller_keeps_its_registers() {
     // The values live across the run are kept in callee-saved registers by any optimising compiler.
     let world = World::with_jmp();

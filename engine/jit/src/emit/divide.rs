@@ -24,15 +24,11 @@ pub(crate) fn unsigned(asm: &mut Assembler, width: Width, want: Want, dst: Gpr, 
     match src {
         Source::Imm(0) => by_zero(asm, width, want, dst),
         Source::Imm(imm) if imm > 0 && imm.count_ones() == 1 => by_power_of_two(asm, width, want, dst, imm),
-        Source::Imm(imm) => {
-            asm.mov_imm64(Gpr::R11, extend(width, imm));
-            divide(asm, width, want, dst, Kind::Unsigned);
-        }
-        Source::Reg(src) => {
-            asm.mov(Width::W64, Gpr::R11, src);
-            asm.compare(width, Gpr::R11, Source::Imm(0));
+        Source::Imm(_) => divide(asm, width, want, dst, src, Kind::Unsigned),
+        Source::Reg(divisor) => {
+            asm.compare(width, divisor, Source::Imm(0));
             x64!(asm; jz >zero);
-            divide(asm, width, want, dst, Kind::Unsigned);
+            divide(asm, width, want, dst, src, Kind::Unsigned);
             x64!(asm; jmp >done; zero:);
             by_zero(asm, width, want, dst);
             x64!(asm; done:);
@@ -45,17 +41,13 @@ pub(crate) fn signed(asm: &mut Assembler, width: Width, want: Want, dst: Gpr, sr
     match src {
         Source::Imm(0) => by_zero(asm, width, want, dst),
         Source::Imm(-1) => by_minus_one(asm, width, want, dst),
-        Source::Imm(imm) => {
-            asm.mov_imm64(Gpr::R11, extend(width, imm));
-            divide(asm, width, want, dst, Kind::Signed);
-        }
-        Source::Reg(src) => {
-            asm.mov(Width::W64, Gpr::R11, src);
-            asm.compare(width, Gpr::R11, Source::Imm(0));
+        Source::Imm(_) => divide(asm, width, want, dst, src, Kind::Signed),
+        Source::Reg(divisor) => {
+            asm.compare(width, divisor, Source::Imm(0));
             x64!(asm; jz >zero);
-            asm.compare(width, Gpr::R11, Source::Imm(-1));
+            asm.compare(width, divisor, Source::Imm(-1));
             x64!(asm; je >minus_one);
-            divide(asm, width, want, dst, Kind::Signed);
+            divide(asm, width, want, dst, src, Kind::Signed);
             x64!(asm; jmp >done; zero:);
             by_zero(asm, width, want, dst);
             x64!(asm; jmp >done; minus_one:);
@@ -71,27 +63,35 @@ enum Kind {
     Signed,
 }
 
-/// The division itself; the divisor is in r11 and neither 0 nor, if signed, -1.
+/// The division itself; the divisor is neither 0 nor, if signed, -1.
 ///
 /// ```text
-/// r9 = rax; r10 = rdx
+/// r9 = rax; r10 = rdx                     what is neither dst nor src need not be kept
 /// rdx:rax = extend(dst)
-/// rax, rdx = rdx:rax / r11, rdx:rax % r11
+/// rax, rdx = rdx:rax / divisor, rdx:rax % divisor
 /// dst = rax or rdx; the rest of rax and rdx as they were
 /// ```
-fn divide(asm: &mut Assembler, width: Width, want: Want, dst: Gpr, kind: Kind) {
-    if dst != Gpr::Rax {
+fn divide(asm: &mut Assembler, width: Width, want: Want, dst: Gpr, src: Source, kind: Kind) {
+    if dst != Gpr::Rax || src == Source::Reg(Gpr::Rax) {
         x64!(asm; mov r9, rax);
     }
-    if dst != Gpr::Rdx {
+    if dst != Gpr::Rdx || src == Source::Reg(Gpr::Rdx) {
         x64!(asm; mov r10, rdx);
     }
     asm.mov(Width::W64, Gpr::Rax, dst);
-    match (kind, width) {
-        (Kind::Unsigned, Width::W64) => x64!(asm; xor edx, edx; div r11),
-        (Kind::Unsigned, Width::W32) => x64!(asm; xor edx, edx; div r11d),
-        (Kind::Signed, Width::W64) => x64!(asm; cqo; idiv r11),
-        (Kind::Signed, Width::W32) => x64!(asm; cdq; idiv r11d),
+    let divisor = divisor(asm, width, dst, src);
+    match kind {
+        Kind::Unsigned => {
+            x64!(asm; xor edx, edx);
+            by_width!(asm, width, div divisor);
+        }
+        Kind::Signed => {
+            match width {
+                Width::W64 => x64!(asm; cqo),
+                Width::W32 => x64!(asm; cdq),
+            }
+            by_width!(asm, width, idiv divisor);
+        }
     }
     let result = match want {
         Want::Quotient => Gpr::Rax,
@@ -103,6 +103,24 @@ fn divide(asm: &mut Assembler, width: Width, want: Want, dst: Gpr, kind: Kind) {
     }
     if dst != Gpr::Rdx {
         x64!(asm; mov rdx, r10);
+    }
+}
+
+/// A register other than rax and rdx that holds the divisor; dst is in rax already, so that a constant can use dst
+/// itself, or where dst is rax or rdx the copy that was not needed.
+fn divisor(asm: &mut Assembler, width: Width, dst: Gpr, src: Source) -> Gpr {
+    let outside = |reg| match reg {
+        Gpr::Rax => Gpr::R9,
+        Gpr::Rdx => Gpr::R10,
+        other => other,
+    };
+    match src {
+        Source::Reg(src) => outside(src),
+        Source::Imm(imm) => {
+            let register = outside(dst);
+            asm.mov_imm64(register, extend(width, imm));
+            register
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::x64::{Assembler, x64};
 /// save what System V says a callee saves
 /// exec = rsi                                pinned from here to the end of the run
 /// r10 = top of a new frame
-/// tail_call_cnt = 0
-/// r0 = tail_entry(r1 = ctx)                 eax = tail_call_cnt, as at every tail entry
+/// tail_call_cnt = 0                         in memory and in r11
+/// r0 = tail_entry(r1 = ctx)
 /// restore; return r0
 /// ```
 pub(crate) fn stub(asm: &mut Assembler) {
@@ -27,8 +27,8 @@ pub(crate) fn stub(asm: &mut Assembler) {
         ; mov exec, rsi
         ; mov rbp, rsp
         ; sub rsp, MAX_BPF_STACK as i32
-        ; xor eax, eax
-        ; mov DWORD exec => ExecutionContext.tail_call_cnt, eax
+        ; xor r11d, r11d
+        ; mov DWORD exec => ExecutionContext.tail_call_cnt, r11d
         ; call rdx
         ; add rsp, MAX_BPF_STACK as i32
         ; pop r15

@@ -7,7 +7,7 @@ use bpfreplay_uapi::skb::SkbField;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
 
 use crate::callback;
-use crate::emit::alu;
+use crate::emit::{alu, tail_call};
 use crate::x64::{Assembler, Gpr, Mem, x64};
 
 const DATA: i32 = SKB_LAYOUT.field(SkbField::Data).off as i32;
@@ -44,8 +44,8 @@ pub(crate) fn load_packet(asm: &mut Assembler, size: Size, index: PacketIndex, i
                 Some(end) if imm >= 0 => {
                     x64!(asm
                         ; mov r9, QWORD [rbx + DATA]
-                        ; lea r11, [r9 + end]
-                        ; cmp r11, QWORD [rbx + DATA_END]
+                        ; lea r10, [r9 + end]
+                        ; cmp r10, QWORD [rbx + DATA_END]
                         ; ja =>slow
                     );
                     asm.load(size, false, Gpr::Rax, Mem { base: Gpr::R9, disp: imm });
@@ -61,8 +61,8 @@ pub(crate) fn load_packet(asm: &mut Assembler, size: Size, index: PacketIndex, i
                 ; add r10d, imm
                 ; mov r9, QWORD [rbx + DATA]
                 ; add r9, r10
-                ; lea r11, [r9 + size.bytes() as i32]
-                ; cmp r11, QWORD [rbx + DATA_END]
+                ; lea rax, [r9 + size.bytes() as i32]
+                ; cmp rax, QWORD [rbx + DATA_END]
                 ; ja =>slow
             );
             asm.load(size, false, Gpr::Rax, Mem { base: Gpr::R9, disp: 0 });
@@ -91,6 +91,7 @@ pub(crate) fn slow(asm: &mut Assembler, load: &SlowLoad) {
         Offset::R10 => x64!(asm; mov edx, r10d),
     }
     asm.call(callback::load_packet as *const () as usize);
+    tail_call::load_count(asm);
     x64!(asm
         ; test edx, edx
         ; jnz =>load.done

@@ -47,7 +47,7 @@ pub(crate) fn by_constant(asm: &mut Assembler, array: Array, key: u32) {
     }
 }
 
-/// The address of the value under the key that r2 points to, or NULL.
+/// The address of the value under the key that r2 points to, or NULL. r1 to r5 are dead after a call: r2 holds the key.
 ///
 /// ```text
 /// key = *(u32 *)r2
@@ -60,14 +60,14 @@ pub(crate) fn by_key(asm: &mut Assembler, array: Array) {
         Some(per_cpu) => cpu_offset_or_done(asm, per_cpu),
     }
     x64!(asm
-        ; mov r11d, DWORD [rsi]
-        ; cmp r11d, array.max_entries as i32
+        ; mov esi, DWORD [rsi]
+        ; cmp esi, array.max_entries as i32
         ; jae >done
     );
     if array.stride == 8 {
-        x64!(asm; mov rax, QWORD array.address as i64; lea rax, [rax + r11 * 8]);
+        x64!(asm; mov rax, QWORD array.address as i64; lea rax, [rax + rsi * 8]);
     } else {
-        x64!(asm; imul r11, r11, DWORD array.stride; mov rax, QWORD array.address as i64; add rax, r11);
+        x64!(asm; imul rsi, rsi, DWORD array.stride; mov rax, QWORD array.address as i64; add rax, rsi);
     }
     if array.per_cpu.is_some() {
         x64!(asm; add rax, r10);

@@ -58,12 +58,12 @@ fn by_register(asm: &mut Assembler, width: Width, direction: Direction, dst: Gpr
 /// Without BMI2 the count must be in cl, and rcx is r4.
 ///
 /// ```text
-/// r11 = rcx; rcx = src; dst <<= cl; rcx = r11        where dst is rcx, its copy in r11 is shifted
+/// r10 = rcx; rcx = src; dst <<= cl; rcx = r10        where dst is rcx, its copy in r10 is shifted
 /// ```
 fn by_cl(asm: &mut Assembler, width: Width, direction: Direction, dst: Gpr, src: Gpr) {
-    x64!(asm; mov r11, rcx);
+    x64!(asm; mov r10, rcx);
     asm.mov(Width::W64, Gpr::Rcx, src);
-    let shifted = if dst == Gpr::Rcx { Gpr::R11 } else { dst };
+    let shifted = if dst == Gpr::Rcx { Gpr::R10 } else { dst };
     match (width, direction) {
         (Width::W64, Direction::Left) => x64!(asm; shl Rq(shifted), cl),
         (Width::W64, Direction::Right) => x64!(asm; shr Rq(shifted), cl),
@@ -76,5 +76,5 @@ fn by_cl(asm: &mut Assembler, width: Width, direction: Direction, dst: Gpr, src:
         // A count of 0 writes no result, and BPF zero-extends all the same.
         asm.mov(Width::W32, shifted, shifted);
     }
-    x64!(asm; mov rcx, r11);
+    x64!(asm; mov rcx, r10);
 }

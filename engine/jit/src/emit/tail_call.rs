@@ -13,11 +13,16 @@ use crate::x64::{Assembler, x64};
 
 const PATH_PROG: i32 = (offset_of!(ExecutionContext, path) + offset_of!(PathEntry, prog)) as i32;
 const PATH_INDEX: i32 = (offset_of!(ExecutionContext, path) + offset_of!(PathEntry, index)) as i32;
-const _: () = assert!(size_of::<PathEntry>() == 8, "the path is indexed by [exec + rax * 8]");
+const _: () = assert!(size_of::<PathEntry>() == 8, "the path is indexed by [exec + r11 * 8]");
 
-/// What every program begins with, at its tail entry: `path[tail_call_cnt].prog = id`, where eax is the count.
+/// What every program begins with, at its tail entry: `path[tail_call_cnt].prog = id`, where r11 is the count.
 pub(crate) fn record_program(asm: &mut Assembler, id: ProgramId) {
-    x64!(asm; mov DWORD [exec + rax * 8 + PATH_PROG], id as i32);
+    x64!(asm; mov DWORD [exec + r11 * 8 + PATH_PROG], id as i32);
+}
+
+/// `r11 = tail_call_cnt`, after whatever may have lost it.
+pub(crate) fn load_count(asm: &mut Assembler) {
+    x64!(asm; mov r11d, DWORD exec => ExecutionContext.tail_call_cnt);
 }
 
 /// A prog array that is the same on every path to a tail call.
@@ -49,7 +54,7 @@ pub(crate) struct FallThrough {
 /// if count >= 33                 fall through
 /// target = slots[index]          one atomic load
 /// if target == NULL              fall through (the count is untouched: the x86-64 JIT's rule since 6.12)
-/// count++; goto *target          path[count].index = index; eax = count
+/// count++; goto *target          path[count].index = index
 /// ```
 pub(crate) fn known(
     asm: &mut Assembler,
@@ -67,8 +72,7 @@ pub(crate) fn known(
         );
     }
     x64!(asm
-        ; mov eax, DWORD exec => ExecutionContext.tail_call_cnt
-        ; cmp eax, MAX_TAIL_CALL_CNT as i32
+        ; cmp r11d, MAX_TAIL_CALL_CNT as i32
         ; jae =>limit
     );
     match index {
@@ -81,12 +85,12 @@ pub(crate) fn known(
     x64!(asm
         ; test r10, r10
         ; jz =>empty_slot
-        ; add eax, BYTE 1
-        ; mov DWORD exec => ExecutionContext.tail_call_cnt, eax
+        ; add r11d, BYTE 1
+        ; mov DWORD exec => ExecutionContext.tail_call_cnt, r11d
     );
     match index {
-        Some(index) => x64!(asm; mov DWORD [exec + rax * 8 + PATH_INDEX], index as i32),
-        None => x64!(asm; mov DWORD [exec + rax * 8 + PATH_INDEX], edx),
+        Some(index) => x64!(asm; mov DWORD [exec + r11 * 8 + PATH_INDEX], index as i32),
+        None => x64!(asm; mov DWORD [exec + r11 * 8 + PATH_INDEX], edx),
     }
     x64!(asm; jmp r10);
     FallThrough { pc, index, out_of_range, limit, empty_slot, next }
@@ -115,6 +119,7 @@ pub(crate) fn fall_through(asm: &mut Assembler, site: &FallThrough, id: ProgramI
         x64!(asm; mov edx, index as i32);
     }
     call::helper(asm, helpers::record_tail_call_failure);
+    load_count(asm);
     x64!(asm; jmp =>site.next);
 }
 
@@ -122,7 +127,7 @@ pub(crate) fn fall_through(asm: &mut Assembler, site: &FallThrough, id: ProgramI
 ///
 /// ```text
 /// target = tail_call(exec, r2, (u32) r3, pc, id)       counts the hop, or the failure
-/// if target != NULL              eax = count; goto *target
+/// if target != NULL              goto *target
 /// ```
 pub(crate) fn unknown(asm: &mut Assembler, pc: u32, id: ProgramId, next: DynamicLabel) {
     x64!(asm
@@ -131,11 +136,10 @@ pub(crate) fn unknown(asm: &mut Assembler, pc: u32, id: ProgramId, next: Dynamic
         ; mov r8d, id as i32
     );
     asm.call(callback::tail_call as *const () as usize);
+    load_count(asm);
     x64!(asm
-        ; mov r10, rax
-        ; test r10, r10
+        ; test rax, rax
         ; jz =>next
-        ; mov eax, DWORD exec => ExecutionContext.tail_call_cnt
-        ; jmp r10
+        ; jmp rax
     );
 }
