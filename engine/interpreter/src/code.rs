@@ -43,8 +43,8 @@ impl Code {
     }
 
     #[inline]
-    pub(crate) fn step(&self, index: u32) -> Option<Step> {
-        self.steps.get(index as usize).copied()
+    pub(crate) fn step(&self, index: u32) -> Option<&Step> {
+        self.steps.get(index as usize)
     }
 
     /// The xlated slot of a step; for the one after the last, the end of the program.
