@@ -1,6 +1,10 @@
 //! Where captures lie: those shipped in `pcaps/`, and a folder of others beside the project, if there is one.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use bpfreplay_replay::source::{Block, Capture, LinkType, Source};
+use bpfreplay_runtime::skb::TEST_RUN_MAX;
 
 /// The project's root.
 #[must_use]
@@ -58,4 +62,23 @@ pub fn objects() -> Vec<PathBuf> {
     files.sort();
     assert!(files.len() > 10, "the project ships objects");
     files
+}
+
+/// The frames of a capture that `BPF_PROG_TEST_RUN` takes: Ethernet, 14 to 3712 bytes.
+#[must_use]
+pub fn test_run_frames(path: &Path) -> Vec<Vec<u8>> {
+    let mut source = Source::new(vec![Capture::Path(path.to_owned())]);
+    let mut block = Block::default();
+    let stop = AtomicBool::new(false);
+    let mut frames = Vec::new();
+    while source.next_block(&mut block, &stop) {
+        for frame in &block.frames {
+            let bytes = block.bytes(frame);
+            if block.link(frame) == LinkType::ETHERNET && (14..=TEST_RUN_MAX as usize).contains(&bytes.len())
+            {
+                frames.push(bytes.to_vec());
+            }
+        }
+    }
+    frames
 }

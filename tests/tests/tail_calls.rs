@@ -12,6 +12,16 @@ fn cases_hold_on_the_kernel() {
     }
 }
 
+#[test]
+fn cases_hold_on_the_interpreter() {
+    run_all(&bpfreplay_instance::Engine::Interpreter);
+}
+
+#[test]
+fn cases_hold_on_the_jit() {
+    run_all(&bpfreplay_instance::Engine::Jit);
+}
+
 fn run_all(engine: &dyn Engine) {
     let cases = case::cases(&root().join("tests/cases/tail_calls")).expect("the cases can be read");
     assert!(cases.len() > 20, "the folder holds the cases");

@@ -14,6 +14,7 @@ mod btf;
 mod engine;
 mod file;
 mod kernel;
+mod ours;
 mod run;
 
 pub use assemble::{assemble_program, map_spec};
