@@ -1,2 +1,48 @@
-//! To be written.
-fn main() {}
+//! The `bpfreplay` command.
+//!
+//! ```text
+//!   arguments ─clap─▶ LowArgs (as typed) ─checked─▶ HiArgs (ready to build from) ─▶ replay ─▶ report, exit code
+//! ```
+//!
+//! Exit codes: 0 done; 1 the replay ended early or frames were refused; 2 usage, or an object that cannot run.
+#![forbid(unsafe_code)]
+
+mod engines;
+mod exit;
+mod hiargs;
+mod lowargs;
+mod outputs;
+mod progress;
+mod replay;
+mod report;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::exit::Failure;
+use crate::lowargs::{Command, LowArgs};
+
+fn main() -> ExitCode {
+    // clap ends the process itself for --help (0) and for arguments it cannot read (2).
+    let result = match LowArgs::parse().command {
+        Command::Replay(low) => hiargs::ReplayArgs::new(low).and_then(|args| replay::run(&args)),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.tell(),
+    }
+}
+
+/// What a message on standard error begins with.
+pub(crate) fn complain(message: &dyn std::fmt::Display) {
+    use std::io::Write;
+    // There is nowhere to tell that standard error is closed.
+    let _ = writeln!(anstream::stderr(), "bpfreplay: {message}");
+}
+
+/// Usage, or an object that cannot run.
+pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::Usage(error.into())
+}

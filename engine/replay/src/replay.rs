@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 use bpfreplay_runtime::skb;
 use bpfreplay_runtime::tail_call::TailCallFailures;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use hdrhistogram::Histogram;
 
 use crate::flow::Steering;
 use crate::report::Report;
 use crate::sink::{Merge, Part, Sink, SinkError};
 use crate::source::{Block, Capture, Source};
-use crate::worker::{EngineSetup, Shared, Worker};
+use crate::worker::{EngineSetup, Shared, Worker, latency_histogram};
 
 /// Blocks in flight beyond one a worker: one being read, the others waiting so that no worker runs dry.
 const SPARE_BLOCKS: usize = 4;
@@ -278,7 +277,7 @@ fn report(
         runs: BTreeMap::new(),
         tail_calls: BTreeMap::new(),
         tail_call_failures: TailCallFailures::default(),
-        latency: Histogram::new(2).expect("2 digits are in the range of 0 to 5"),
+        latency: latency_histogram(),
         elapsed,
         workers: finished.len(),
         endings: Vec::new(),
@@ -289,7 +288,7 @@ fn report(
     };
     for worker in finished {
         report.add(&worker.counters);
-        report.latency.add(&worker.latency).expect("both histograms resize as needed");
+        report.latency.add(&worker.latency).expect("the histograms have the same bounds");
         if let Some(lane) = worker.lanes().first() {
             for (prog, runs) in lane.tally.runs() {
                 *report.runs.entry(prog).or_default() += runs;

@@ -19,6 +19,13 @@ use crate::tally::Tally;
 pub const SAMPLE_EVERY: u32 = 64;
 /// Digits latencies are kept to: with three, the histogram would push the programs' data out of the cache.
 const LATENCY_DIGITS: u8 = 2;
+/// The longest latency kept, in ns; longer ones count as this: a minute.
+const LATENCY_MAX_NS: u64 = 60_000_000_000;
+
+/// A histogram for the latencies of frames, in ns.
+pub(crate) fn latency_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_MAX_NS, LATENCY_DIGITS).expect("a range and 2 digits are allowed")
+}
 
 /// One engine's form of what frames go through. With two, every frame runs on both.
 #[derive(Clone, Debug)]
@@ -73,7 +80,7 @@ impl<'a> Worker<'a> {
             shared,
             lanes: shared.engines.iter().map(|setup| Lane::new(setup, cpu)).collect(),
             counters: Counters::default(),
-            latency: Histogram::new(LATENCY_DIGITS).expect("2 digits are in the range of 0 to 5"),
+            latency: latency_histogram(),
             difference: None,
             frames: 0,
         }
