@@ -19,10 +19,12 @@
 mod exec;
 mod executable;
 mod gate;
+mod grace;
 pub mod helpers;
 pub mod maps;
 pub mod memory;
 pub mod skb;
+mod sync;
 pub mod tail_call;
 
 pub use exec::{Batch, ExecutionContext, Fault, FaultKind, MAX_PATH, PathEntry, Redirect};

@@ -1,6 +1,7 @@
 //! Maps against the observation tables: creation, user space's operations, what programs get.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bpfreplay_program::{MapContent, MapSpec};
 use bpfreplay_runtime::memory::Stack;
@@ -308,6 +309,8 @@ fn programs_get_the_kernels_numbers() {
 fn a_replaced_element_keeps_its_value_for_who_has_it() {
     let hash = map(MapType::Hash, 16, 8, 1);
     let mut program = Program::new(&[&hash]);
+    let mut exec = ExecutionContext::new(0);
+    let _batch = exec.batch();
     let key = [9; 16];
     assert_eq!(program.update(&hash, &key, &1u64.to_le_bytes(), ANY), 0);
     let first = program.lookup(&hash, &key);
@@ -433,12 +436,15 @@ fn a_key_that_is_there_is_found_while_it_is_replaced() {
     let hash = map(MapType::Hash, 8, 8, 2);
     let key = 42u64.to_le_bytes();
     hash.update(&key, &[0; 8], ANY).unwrap();
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
+            let mut program = Program::new(&[&hash]);
+            let mut exec = ExecutionContext::new(1);
             let mut reads = 0u64;
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                assert!(hash.lookup(&key).is_ok());
+            while !done.load(Ordering::Relaxed) {
+                let _batch = exec.batch();
+                assert_ne!(program.lookup(&hash, &key), 0);
                 reads += 1;
             }
             reads
@@ -447,7 +453,56 @@ fn a_key_that_is_there_is_found_while_it_is_replaced() {
         for round in 0..200_000u64 {
             assert_eq!(program.update(&hash, &key, &round.to_le_bytes(), EXIST), 0);
         }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        done.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 0);
+    });
+}
+
+/// What a batch looked up stays what it was to the end of the batch, while another thread takes it out and puts other
+/// keys in: as many as there are in reserve.
+#[test]
+fn an_address_means_the_same_until_the_batch_ends() {
+    const CHANGES_A_BATCH: usize = 400;
+    let hash = map(MapType::Hash, 4, 8, 4);
+    let value = |key: u32| u64::from(key) << 32 | 0xabcd;
+    let (batches, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut program = Program::new(&[&hash]);
+            let mut exec = ExecutionContext::new(1);
+            let maps = [Arc::clone(&hash)];
+            let mut found = 0;
+            while !done.load(Ordering::Relaxed) {
+                let batch = exec.batch();
+                let held: Vec<(u32, u64)> = (0..8u32)
+                    .map(|key| (key, program.lookup(&hash, &key.to_le_bytes())))
+                    .filter(|(_, at)| *at != 0)
+                    .collect();
+                for _ in 0..50 {
+                    for (key, at) in &held {
+                        let memory = Memory::new(&mut program.stack, Context::Plain(&[]));
+                        assert_eq!(memory.load(&maps, *at, bpfreplay_isa::Size::Dw).unwrap(), value(*key));
+                    }
+                }
+                found += held.len();
+                drop(batch);
+                batches.fetch_add(1, Ordering::Release);
+            }
+            found
+        });
+        let mut program = Program::new(&[&hash]);
+        for round in 0..200 {
+            let before = batches.load(Ordering::Acquire);
+            for change in 0..CHANGES_A_BATCH as u32 {
+                let key = (change * 5 + round) % 8;
+                let _ = program.delete(&hash, &((key + 4) % 8).to_le_bytes());
+                let _ = program.update(&hash, &key.to_le_bytes(), &value(key).to_le_bytes(), ANY);
+            }
+            while batches.load(Ordering::Acquire) < before + 2 && !reader.is_finished() {
+                std::thread::yield_now();
+            }
+        }
+        done.store(true, Ordering::Relaxed);
         assert!(reader.join().unwrap() > 0);
     });
 }

@@ -19,11 +19,15 @@ use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::map::update_flags;
 use crossbeam_utils::CachePadded;
 
-use super::free_list::{FreeList, RESERVE};
+use super::free_list::FreeList;
 use crate::memory::{Words, padded, read_words};
 
 /// Locks at the most; each guards every `LOCKS`th bucket.
 const LOCKS: usize = 64;
+/// Elements in reserve: as many as one batch is likely to replace, as far as they fit.
+const RESERVE_MAX: u32 = 1024;
+const RESERVE_MIN: u32 = 64;
+const RESERVE_BYTES: u32 = 16 << 20;
 /// Set in the link that ends a chain.
 const END: u64 = 1 << 63;
 /// Words of a cache line.
@@ -112,9 +116,11 @@ impl Table {
         Some(table)
     }
 
-    /// Elements there are: those of the map, one for each writer at work, and those that wait to be used again.
+    /// Elements there are: those of the map, one for each writer at work, and a reserve that lets elements that left
+    /// wait until nobody has their address. Memory that is never used is never touched.
     pub(super) fn slots(spec: &MapSpec) -> u32 {
-        spec.max_entries + LOCKS as u32 + RESERVE
+        let fits = RESERVE_BYTES / (spec.key_size + spec.value_size);
+        spec.max_entries + LOCKS as u32 + fits.clamp(RESERVE_MIN, RESERVE_MAX)
     }
 
     /// The element with this key.
