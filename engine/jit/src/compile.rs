@@ -1,8 +1,7 @@
 //! A verified program to machine code: one arm per instruction, in order, and behind the program what seldom runs.
 
 use bpfreplay_isa::{CallTarget, DecodeError, Imm64, Instruction, Operand, Reg, decode_program};
-use bpfreplay_runtime::helpers::HelperFn;
-use bpfreplay_runtime::{ProgramId, helpers};
+use bpfreplay_runtime::ProgramId;
 use bpfreplay_uapi::HelperId;
 use bpfreplay_verifier::VerifiedProgram;
 use dynasmrt::DynamicLabel;
@@ -10,6 +9,8 @@ use dynasmrt::DynamicLabel;
 use crate::emit::{alu, atomic, call, jump, ld_abs, lookup, mem, tail_call};
 use crate::error::JitError;
 use crate::link::Link;
+use crate::liveness::Liveness;
+use crate::plan::{HelperCall, KnownTailCall, Plan};
 use crate::x64::{Assembler, Code, Gpr, Source};
 
 /// Machine code, and where in it each xlated slot begins.
@@ -25,21 +26,25 @@ pub(crate) struct Compiled {
 pub(crate) fn compile(
     program: &VerifiedProgram,
     id: ProgramId,
-    link: &Link<'_>,
+    link: Link<'_>,
     mut asm: Assembler,
 ) -> Result<Compiled, JitError> {
     let instructions = decode_program(program.xlated()).map_err(|error| undecodable(program, &error))?;
     let slots = program.xlated().len();
     let labels = (0..slots).map(|_| asm.label()).collect();
     let tail_calls = instructions.iter().any(|&(_, instruction)| instruction == Instruction::TailCall);
-    let mut compiler = Compiler { asm, program, id, link, labels, tail_calls, seldom: Vec::new() };
+    let plan = Plan { facts: program.facts(), link };
+    let live = Liveness::of(&instructions, slots, &plan);
+    let mut compiler = Compiler { asm, program, id, plan, live, labels, tail_calls, seldom: Vec::new() };
     let mut offsets = Vec::with_capacity(slots + 1);
 
     tail_call::record_program(&mut compiler.asm, id);
     for (pc, instruction) in instructions {
         compiler.asm.place(compiler.labels[pc]);
         offsets.push(compiler.offset());
-        compiler.instruction(pc, instruction)?;
+        if !compiler.live.is_dead(pc, instruction) {
+            compiler.instruction(pc, instruction)?;
+        }
         offsets.resize(pc + instruction.slots(), compiler.offset());
     }
     offsets.push(compiler.offset());
@@ -51,7 +56,8 @@ struct Compiler<'a> {
     asm: Assembler,
     program: &'a VerifiedProgram,
     id: ProgramId,
-    link: &'a Link<'a>,
+    plan: Plan<'a>,
+    live: Liveness,
     /// By slot.
     labels: Vec<DynamicLabel>,
     /// Whether there are any, and r11 must be the count.
@@ -119,11 +125,11 @@ impl Compiler<'_> {
     ) -> Result<(), JitError> {
         let value = match value {
             Imm64::Const(value) => value,
-            Imm64::Map(map) => match self.link.address(map) {
+            Imm64::Map(map) => match self.plan.link.address(map) {
                 Some(address) => address,
                 None => return Err(self.unsupported(pc, instruction, "no such map was given")),
             },
-            Imm64::MapValue { map, off } => match self.link.value_address(map, off) {
+            Imm64::MapValue { map, off } => match self.plan.link.value_address(map, off) {
                 Some(Ok(address)) => address,
                 Some(Err(error)) => return Err(self.unsupported(pc, instruction, &error.to_string())),
                 None => return Err(self.unsupported(pc, instruction, "no such map was given")),
@@ -154,7 +160,7 @@ impl Compiler<'_> {
             },
             CallTarget::Local(off) => {
                 let subprog = self.target(pc, instruction, off)?;
-                call::local(&mut self.asm, subprog);
+                call::local(&mut self.asm, subprog, self.live.after(pc));
                 self.restore_count();
             }
             CallTarget::Kfunc(_) => {
@@ -164,36 +170,18 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// A helper: in line where that is a few instructions, else a direct call.
     fn helper(&mut self, pc: usize, helper: HelperId) {
-        match helper {
-            HelperId::MapLookupElem => self.map_lookup(pc),
-            HelperId::GetSmpProcessorId => call::smp_processor_id(&mut self.asm),
-            HelperId::KtimeGetNs | HelperId::KtimeGetBootNs | HelperId::KtimeGetCoarseNs => {
-                call::ktime(&mut self.asm);
+        let asm = &mut self.asm;
+        match self.plan.helper(pc, helper) {
+            HelperCall::Array(array, Some(key)) => lookup::by_constant(asm, array, key),
+            HelperCall::Array(array, None) => lookup::by_key(asm, array),
+            HelperCall::Cpu => call::smp_processor_id(asm),
+            HelperCall::Clock => call::ktime(asm),
+            HelperCall::Function(function) => {
+                call::helper(asm, function);
+                self.restore_count();
             }
-            HelperId::MapUpdateElem
-            | HelperId::MapDeleteElem
-            | HelperId::TracePrintk
-            | HelperId::GetPrandomU32
-            | HelperId::SkbStoreBytes
-            | HelperId::L3CsumReplace
-            | HelperId::L4CsumReplace
-            | HelperId::TailCall
-            | HelperId::Redirect
-            | HelperId::SkbLoadBytes
-            | HelperId::CsumDiff
-            | HelperId::GetHashRecalc
-            | HelperId::SkbPullData
-            | HelperId::SetHashInvalid
-            | HelperId::SetHash
-            | HelperId::SkbLoadBytesRelative => self.call_runtime(helpers::function(helper)),
         }
-    }
-
-    fn call_runtime(&mut self, function: HelperFn) {
-        call::helper(&mut self.asm, function);
-        self.restore_count();
     }
 
     /// After what may have lost r11.
@@ -203,32 +191,10 @@ impl Compiler<'_> {
         }
     }
 
-    /// A lookup in an array that is known is arithmetic, with a known key a constant; a hash map that is known has a
-    /// function for its key's size.
-    fn map_lookup(&mut self, pc: usize) {
-        let accesses = &self.program.facts().map_accesses;
-        let access =
-            accesses.binary_search_by_key(&(pc as u32), |access| access.pc).map(|at| accesses[at]).ok();
-        let array = access.and_then(|access| Some((self.link.array(access.map)?, access.key)));
-        match array {
-            Some((array, Some(key))) => lookup::by_constant(&mut self.asm, array, key),
-            Some((array, None)) => lookup::by_key(&mut self.asm, array),
-            None => {
-                let function = access.and_then(|access| self.link.lookup_function(access.map));
-                let function = function.unwrap_or_else(|| helpers::function(HelperId::MapLookupElem));
-                self.call_runtime(function);
-            }
-        }
-    }
-
     fn tail_call(&mut self, pc: usize, instruction: Instruction) -> Result<(), JitError> {
         let next = self.target(pc, instruction, 0)?;
-        let sites = &self.program.facts().tail_calls;
-        let site = sites.binary_search_by_key(&(pc as u32), |site| site.pc).map(|at| sites[at]).ok();
-        let slots = site.and_then(|site| self.link.slots(site.map?));
-        match slots {
-            Some(slots) => {
-                let index = site.and_then(|site| site.index).filter(|&index| index < slots.max_entries);
+        match self.plan.tail_call(pc) {
+            Some(KnownTailCall { slots, index }) => {
                 let site = tail_call::known(&mut self.asm, slots, index, pc as u32, next);
                 self.seldom.push(Seldom::TailCall(site));
             }

@@ -55,7 +55,7 @@ impl Jit {
     ) -> Result<Arc<dyn Executable>, JitError> {
         let info = info(program);
         let asm = Assembler::new(self.cpu, self.arena.near());
-        let compiled = compile(program, info.id, &Link { maps }, asm)?;
+        let compiled = compile(program, info.id, Link { maps }, asm)?;
         Ok(Arc::new(JitedProgram {
             info,
             image: self.arena.publish(compiled.code)?,

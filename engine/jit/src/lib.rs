@@ -1,6 +1,8 @@
 //! The x86-64 JIT: a [`VerifiedProgram`](bpfreplay_verifier::VerifiedProgram) in, machine code out.
 //!
 //! ```text
+//!   plan        how each call is done; liveness    what nobody needs
+//!      ▼
 //!   compile     one arm per instruction            reads like the instruction set
 //!      ▼
 //!   emit/*      alu mem atomic jump call ...       reads like pseudo-code beside assembly
@@ -33,6 +35,8 @@ mod entry;
 mod error;
 mod jit;
 mod link;
+mod liveness;
+mod plan;
 mod program;
 mod x64;
 

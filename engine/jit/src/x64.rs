@@ -32,7 +32,7 @@
 //!          ├────────────────────────────┤
 //!          │ return address into stub   │◀─ rsp in the main program and in whatever it tail-calls; rsp % 16 == 0
 //!          ├────────────────────────────┤
-//!          │ rbp rbx r13 r14 r15        │  pushed by a bpf2bpf call site
+//!          │ rbp, live rbx r13 r14 r15  │  pushed by a bpf2bpf call site
 //!          ├────────────────────────────┤◀─ rbp = r10 of the subprogram
 //!          │ 512 bytes of BPF stack     │
 //!          ├────────────────────────────┤
@@ -40,8 +40,8 @@
 //!   low    └────────────────────────────┘
 //! ```
 //!
-//! Five pushes or six and a return address keep the distance between two frames a multiple of 16, so a helper is
-//! called with the alignment System V asks for.
+//! Where the pushes and the return address are an odd number of words, the frame is a word larger: helpers are called
+//! with the alignment System V asks for.
 
 use bpfreplay_isa::{Reg, Size, Width};
 use dynasmrt::x64::X64Relocation;

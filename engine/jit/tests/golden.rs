@@ -64,14 +64,17 @@ fn render(text: &str) -> String {
 /// Writes the machine code of one line. Several instructions can be given with `;` between them: the code is the
 /// last one's.
 fn listing(out: &mut String, world: &World, known: Known, line: &str) {
-    let code = format!("{}\nexit\nexit", line.replace(';', "\n"));
+    // All registers are needed afterwards, or there would be no code.
+    let needed: String = (0..10).map(|i| format!("*(u64 *)(r10 - {}) = r{i}\n", 8 * i + 8)).collect();
+    let code = format!("{}\n{needed}exit", line.replace(';', "\n"));
     let program = world.program("golden", known, &code);
     let program: &JitedProgram = program.as_any().downcast_ref().expect("a jited program");
     let offsets = program.offsets();
     let slots = offsets.len() - 1;
     let wide = line.ends_with(" ll");
-    let first = offsets[slots - 2 - if wide { 2 } else { 1 }] as usize;
-    let last = offsets[slots - 2] as usize;
+    let end = slots - 11;
+    let first = offsets[end - if wide { 2 } else { 1 }] as usize;
+    let last = offsets[end] as usize;
     let ids = line.ends_with("call 12");
     instructions(out, program, ids, first..last);
     // What seldom runs.

@@ -1,11 +1,13 @@
 //! Calls: helpers by direct call, program-local functions with a frame of their own (RFC 9669 section 4.3).
 
+use bpfreplay_isa::Reg;
 use bpfreplay_runtime::ExecutionContext;
 use bpfreplay_runtime::helpers::HelperFn;
 use bpfreplay_uapi::limits::MAX_BPF_STACK;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
 
-use crate::x64::{Assembler, x64};
+use crate::liveness::RegSet;
+use crate::x64::{Assembler, Gpr, x64};
 
 /// `r0 = helper(r1, r2, r3, r4, r5, exec)`: the arguments are where System V wants them.
 pub(crate) fn helper(asm: &mut Assembler, function: HelperFn) {
@@ -26,28 +28,30 @@ pub(crate) fn ktime(asm: &mut Assembler) {
 /// `r0 = subprog(r1, r2, r3, r4, r5)`.
 ///
 /// ```text
-/// save r6..r9, r10
+/// save r10, and those of r6..r9 that are needed afterwards
 /// r10 = top of a new frame
 /// call subprog                 which, or what it tail-calls, returns here
 /// drop the frame; restore
 /// ```
-pub(crate) fn local(asm: &mut Assembler, subprog: DynamicLabel) {
+pub(crate) fn local(asm: &mut Assembler, subprog: DynamicLabel, needed: RegSet) {
+    let saved: Vec<Gpr> =
+        Reg::CALLEE_SAVED.into_iter().filter(|&reg| needed.contains(reg)).map(Gpr::of).collect();
+    // With rbp an odd number of pushes, or a word more of frame: rsp % 16 == 0 in the subprogram.
+    let frame = MAX_BPF_STACK as i32 + if saved.len().is_multiple_of(2) { 0 } else { 8 };
+    x64!(asm; push rbp);
+    for &gpr in &saved {
+        x64!(asm; push Rq(gpr));
+    }
     x64!(asm
-        ; push rbp
-        ; push rbx
-        ; push r13
-        ; push r14
-        ; push r15
         ; mov rbp, rsp
-        ; sub rsp, MAX_BPF_STACK as i32
+        ; sub rsp, frame
         ; call =>subprog
-        ; add rsp, MAX_BPF_STACK as i32
-        ; pop r15
-        ; pop r14
-        ; pop r13
-        ; pop rbx
-        ; pop rbp
+        ; add rsp, frame
     );
+    for &gpr in saved.iter().rev() {
+        x64!(asm; pop Rq(gpr));
+    }
+    x64!(asm; pop rbp);
 }
 
 /// `exit`: back to the call site of this function, or to the entry stub.
