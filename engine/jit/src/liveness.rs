@@ -57,8 +57,12 @@ impl Liveness {
             let mut changed = false;
             for &(pc, instruction) in instructions.iter().rev() {
                 let needed = needed_after(&before, pc, instruction);
-                let Effect { reads, writes } = effect(plan, pc, instruction);
-                let needed_before = needed.without(writes).union(reads);
+                let needed_before = if is_dead(instruction, needed) {
+                    needed
+                } else {
+                    let Effect { reads, writes } = effect(plan, pc, instruction);
+                    needed.without(writes).union(reads)
+                };
                 changed |= needed_before != before[pc];
                 (after[pc], before[pc]) = (needed, needed_before);
             }
@@ -74,25 +78,29 @@ impl Liveness {
         self.after[pc]
     }
 
-    /// Whether an instruction does nothing but compute what nobody needs.
+    /// Whether the instruction at `pc` computes what nobody needs, and does nothing else.
     pub(crate) fn is_dead(&self, pc: usize, instruction: Instruction) -> bool {
-        match instruction {
-            Instruction::Alu { dst, .. }
-            | Instruction::Neg { dst, .. }
-            | Instruction::MovSx { dst, .. }
-            | Instruction::Endian { dst, .. }
-            | Instruction::LoadImm64 { dst, .. }
-            | Instruction::Load { dst, .. } => !self.after[pc].contains(dst),
-            Instruction::Store { .. }
-            | Instruction::Atomic { .. }
-            | Instruction::LoadPacket { .. }
-            | Instruction::Jump { .. }
-            | Instruction::JumpIf { .. }
-            | Instruction::MayGoto { .. }
-            | Instruction::Call(_)
-            | Instruction::TailCall
-            | Instruction::Exit => false,
-        }
+        is_dead(instruction, self.after[pc])
+    }
+}
+
+fn is_dead(instruction: Instruction, needed: RegSet) -> bool {
+    match instruction {
+        Instruction::Alu { dst, .. }
+        | Instruction::Neg { dst, .. }
+        | Instruction::MovSx { dst, .. }
+        | Instruction::Endian { dst, .. }
+        | Instruction::LoadImm64 { dst, .. }
+        | Instruction::Load { dst, .. } => !needed.contains(dst),
+        Instruction::Store { .. }
+        | Instruction::Atomic { .. }
+        | Instruction::LoadPacket { .. }
+        | Instruction::Jump { .. }
+        | Instruction::JumpIf { .. }
+        | Instruction::MayGoto { .. }
+        | Instruction::Call(_)
+        | Instruction::TailCall
+        | Instruction::Exit => false,
     }
 }
 
