@@ -57,9 +57,8 @@ fn compare(step: &Step, outcome: &Outcome) -> anyhow::Result<()> {
         want: Option<&T>,
         got: Option<&T>,
     ) -> anyhow::Result<()> {
-        match (want, got) {
-            (Some(want), Some(got)) => ensure!(want == got, "{what}: expected {want:?}, got {got:?}"),
-            (Some(_) | None, None) | (None, Some(_)) => {}
+        if let (Some(want), Some(got)) = (want, got) {
+            ensure!(want == got, "{what}: expected {want:?}, got {got:?}");
         }
         Ok(())
     }
@@ -99,7 +98,7 @@ fn same_error(step: &Step, result: Result<(), Errno>) -> anyhow::Result<()> {
 
 fn unhex(text: &str) -> anyhow::Result<Vec<u8>> {
     let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    ensure!(digits.len() % 2 == 0, "a frame has an even number of hex digits");
+    ensure!(digits.len().is_multiple_of(2), "a frame has an even number of hex digits");
     let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).context("a frame is hex");
     (0..digits.len()).step_by(2).map(byte).collect()
 }
