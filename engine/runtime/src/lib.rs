@@ -12,6 +12,21 @@
 //! The three types to know: [`SkBuff`], what `struct __sk_buff` is a view of; [`ExecutionContext`], what belongs to a
 //! worker; [`Map`].
 //!
+//! Where it differs from Linux 6.18 on x86-64, on purpose:
+//!
+//! | what | here | why | held by |
+//! |---|---|---|---|
+//! | `bpf_ktime_get_ns` and its kin | the capture's clock | a replay repeats | `maps.rs`, cases |
+//! | `bpf_get_prandom_u32`, flow hashes | seeded, unkeyed | a replay repeats | `helpers::env`, `hooks.rs` |
+//! | `bpf_get_smp_processor_id` | the worker's number | there is no other CPU to speak of | `maps.rs` |
+//! | `skb->sk` | NULL, in `BPF_PROG_TEST_RUN` too | there is no socket | - |
+//! | packets | always linear; `gso_*` 0 unless a TEST_RUN context sets them | a capture has frames | `hooks.rs` |
+//! | an element that left a hash map | waits for the batches that may have its address | see [`maps`] | `maps.rs` |
+//! | order of keys in a hash map | ours, the same in every run | unspecified in Linux | `maps.rs` |
+//! | `%p`, `%pK` of `bpf_trace_printk` | the value, not a keyed hash of it | a replay repeats | - |
+//! | `%s` and `%pI` of other addresses than stack and map values | empty, zeroes | what a program cannot name it cannot print | - |
+//! | tail calls to an empty slot | leave the count alone | the x86-64 JIT's rule, not the interpreter's | `prog_array.rs` |
+//!
 //! Deliberately not here: how instructions run (the engines), what a verdict means (`tc`), where frames come from
 //! (`replay`).
 #![deny(unsafe_code)]

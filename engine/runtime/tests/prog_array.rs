@@ -22,7 +22,12 @@ struct Model {
 }
 
 impl Model {
-    fn new(prog_type: ProgType, attach: u32, jited: bool, dropped: &Arc<AtomicUsize>) -> Arc<dyn Executable> {
+    fn program(
+        prog_type: ProgType,
+        attach: u32,
+        jited: bool,
+        dropped: &Arc<AtomicUsize>,
+    ) -> Arc<dyn Executable> {
         let id = ProgramInfo::next_id();
         let info = ProgramInfo {
             id,
@@ -36,7 +41,7 @@ impl Model {
     }
 
     fn tc() -> Arc<dyn Executable> {
-        Model::new(ProgType::SchedCls, 0, true, &Arc::default())
+        Model::program(ProgType::SchedCls, 0, true, &Arc::default())
     }
 }
 
@@ -133,9 +138,9 @@ fn one_sided_arrays() {
 #[test]
 fn the_first_program_binds_for_good() {
     let none = Arc::default();
-    let act = || Model::new(ProgType::SchedAct, 0, true, &none);
-    let interpreted = || Model::new(ProgType::SchedCls, 0, false, &none);
-    let tcx = || Model::new(ProgType::SchedCls, 46, true, &none);
+    let act = || Model::program(ProgType::SchedAct, 0, true, &none);
+    let interpreted = || Model::program(ProgType::SchedCls, 0, false, &none);
+    let tcx = || Model::program(ProgType::SchedCls, 46, true, &none);
     let map = array(2, 0);
     let jmp = map.prog_array().unwrap();
     assert_eq!(jmp.owner(), None);
@@ -167,7 +172,7 @@ fn a_swap_changes_all_slots_or_none() {
     let (a, b) = (Model::tc(), Model::tc());
     jmp.swap(vec![(0, Some(Arc::clone(&a))), (3, Some(Arc::clone(&b)))]).unwrap();
     assert_eq!((jmp.lookup(0).unwrap(), jmp.lookup(3).unwrap()), (a.info().id, b.info().id));
-    let act = Model::new(ProgType::SchedAct, 0, true, &Arc::default());
+    let act = Model::program(ProgType::SchedAct, 0, true, &Arc::default());
     assert_eq!(errno(jmp.swap(vec![(0, None), (1, Some(act))])), Errno::EINVAL);
     assert_eq!(errno(jmp.swap(vec![(0, None), (4, None)])), Errno::E2BIG);
     assert_eq!(jmp.populated(), 2);
@@ -180,11 +185,30 @@ fn a_swap_changes_all_slots_or_none() {
 }
 
 #[test]
+fn an_update_inside_a_batch_does_not_wait_for_a_swap_that_waits_for_the_batch() {
+    let map = array(2, 0);
+    let jmp = map.prog_array().unwrap();
+    let mut exec = ExecutionContext::new(0);
+    std::thread::scope(|scope| {
+        let batch = exec.batch();
+        let swap = scope.spawn(|| jmp.swap(vec![(0, Some(Model::tc())), (1, None)]));
+        for _ in 0..1000 {
+            std::thread::yield_now();
+            jmp.update(1, Model::tc(), 0).unwrap();
+        }
+        assert!(!swap.is_finished());
+        drop(batch);
+        swap.join().unwrap().unwrap();
+    });
+    assert_eq!(jmp.populated(), 1);
+}
+
+#[test]
 fn a_program_outlives_its_slot_until_the_batch_ends() {
     let dropped = Arc::new(AtomicUsize::new(0));
     let map = array(1, 0);
     let jmp = map.prog_array().unwrap();
-    jmp.update(0, Model::new(ProgType::SchedCls, 0, true, &dropped), 0).unwrap();
+    jmp.update(0, Model::program(ProgType::SchedCls, 0, true, &dropped), 0).unwrap();
     let mut exec = ExecutionContext::new(0);
     let batch = exec.batch();
     let program = jmp.program(0, &batch).unwrap();
@@ -206,7 +230,7 @@ fn the_last_handle_of_user_space_clears_the_slots() {
     let map = array(1, 0);
     let handle = map.user_handle();
     let second = handle.clone();
-    map.prog_array().unwrap().update(0, Model::new(ProgType::SchedCls, 0, true, &dropped), 0).unwrap();
+    map.prog_array().unwrap().update(0, Model::program(ProgType::SchedCls, 0, true, &dropped), 0).unwrap();
     drop(handle);
     assert_eq!(map.entries(), 1);
     drop(second);
@@ -265,7 +289,7 @@ fn replacement_while_workers_run_loses_and_leaks_nothing() {
                     let _ = jmp.delete(index);
                 } else {
                     made.fetch_add(1, Ordering::Relaxed);
-                    jmp.update(index, Model::new(ProgType::SchedCls, 0, true, &dropped), 0).unwrap();
+                    jmp.update(index, Model::program(ProgType::SchedCls, 0, true, &dropped), 0).unwrap();
                 }
             }
             done.store(true, Ordering::Relaxed);

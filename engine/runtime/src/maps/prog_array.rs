@@ -152,22 +152,26 @@ impl ProgArray {
     /// As [`ProgArray::update`], and then no slot is changed; EBUSY when called inside a batch.
     pub fn swap(&self, changes: Vec<(u32, Option<Arc<dyn Executable>>)>) -> Result<(), MapError> {
         self.user.may_write()?;
-        let mut owner = self.lock();
-        let mut bound = *owner;
-        for (index, program) in &changes {
-            self.check_index(*index)?;
-            if let Some(program) = program {
-                bind(&mut bound, program.info())?;
-            }
-        }
+        // The gate before the lock: who waits for the lock may be inside a batch.
         gate::between_packets(|| {
+            let mut owner = self.lock();
+            let mut bound = *owner;
+            for (index, program) in &changes {
+                self.check_index(*index)?;
+                if let Some(program) = program {
+                    bind(&mut bound, program.info())?;
+                }
+            }
             *owner = bound;
             let guard = epoch::pin();
             for (index, program) in changes {
                 self.put(index, program, &guard);
             }
+            Ok(())
         })
-        .ok_or_else(|| MapError::new(Errno::EBUSY, "slots cannot be swapped together from inside a batch"))
+        .unwrap_or_else(|| {
+            Err(MapError::new(Errno::EBUSY, "slots cannot be swapped together from inside a batch"))
+        })
     }
 
     /// Binds the array to a program that refers to it, or checks that it fits: part of loading the program, not of

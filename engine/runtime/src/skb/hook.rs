@@ -264,7 +264,7 @@ fn untag(skb: &mut SkBuff, proto: u16) -> Result<(), Refused> {
 }
 
 /// `vlan_get_protocol_and_depth`: where the network header is, in-band tags skipped. A tag cut off leaves it behind
-/// the Ethernet header.
+/// the Ethernet header. (6.18.44, raw frames with 0 to 3 tags: 14, 18, 22, 26.)
 fn network_depth(skb: &SkBuff, mut proto: u16) -> u32 {
     let mut depth = ETH_HLEN;
     for _ in 0..VLAN_MAX_DEPTH {
