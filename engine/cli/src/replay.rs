@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
 
     let maps = instances.first().map(|instance| instance.maps()).unwrap_or_default();
     let maps_differ = match &instances[..] {
-        [first, second] if !report.ended_early() => {
+        [first, second] if report.difference.is_none() && report.fault.is_none() => {
             compare_maps(first.maps(), second.maps()).map_err(usage)?
         }
         _ => None,

@@ -69,7 +69,8 @@ fn replay(transcript: &str) -> String {
 
 fn run(command: &str, tmp: &Path, out: &mut String) {
     let bin = Path::new(env!("CARGO_BIN_EXE_bpfreplay")).parent().unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    // `cargo test` builds the examples, too.
+    let path = format!("{0}:{0}/examples:{1}", bin.display(), std::env::var("PATH").unwrap());
     let output = Command::new("sh")
         .args(["-c", command])
         .current_dir(root())
