@@ -1,0 +1,148 @@
+//! From definitions to figures.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, ensure};
+use hdrhistogram::Histogram;
+
+use crate::args::Args;
+use crate::definition::{Bench, EngineName};
+use crate::facts::Facts;
+use crate::frames::SEED;
+use crate::machine::{Tsc, pin_to};
+use crate::measure::{Lane, net, ratio, rounds};
+use crate::record::{BenchRecord, EngineRecord, Method, Percentiles, Record, net_ratio};
+use crate::statistics::Summary;
+use crate::subject::{Input, Program, Subject, Verdicts, make};
+
+/// Digits of the percentiles.
+const PERCENTILE_DIGITS: u8 = 3;
+
+/// Runs benchmarks one after the other.
+pub(crate) fn all(benches: &[Bench], args: &Args) -> anyhow::Result<Record> {
+    if cfg!(debug_assertions) {
+        eprintln!("warning: this build is not optimised (use --release); its figures mean nothing");
+    }
+    let machine = Facts::gather();
+    if let Err(error) = pin_to(args.cpu) {
+        eprintln!("warning: not pinned to CPU {}: {error}", args.cpu);
+    }
+    let tsc = Tsc::calibrate();
+    let mut records = Vec::new();
+    for bench in benches {
+        eprintln!("{} ...", bench.name);
+        records.push(one(bench, args, tsc).with_context(|| format!("benchmark {}", bench.name))?);
+    }
+    let method = Method {
+        clock: "CLOCK_THREAD_CPUTIME_ID",
+        rounds: args.rounds,
+        round_ms: args.round_ms,
+        cpu: args.cpu,
+        seed: SEED,
+    };
+    Ok(Record { machine, method, benches: records })
+}
+
+/// An engine that takes part: the program, and the empty one.
+struct Entrant<'f> {
+    engine: EngineName,
+    entry: Box<dyn Subject + 'f>,
+    empty: Box<dyn Subject + 'f>,
+}
+
+fn one(bench: &Bench, args: &Args, tsc: Tsc) -> anyhow::Result<BenchRecord> {
+    let input = Input::make(bench, u64::from(args.kiloframes) * 1000)?;
+    let mut absent = BTreeMap::new();
+    let mut entrants = Vec::new();
+    for &engine in bench.engines.iter().filter(|engine| args.selects_engine(engine.name())) {
+        let make = |program| make(bench, engine, program, &input);
+        match (make(Program::Entry), make(Program::Empty)) {
+            (Ok(entry), Ok(empty)) => entrants.push(Entrant { engine, entry, empty }),
+            // Without root there is no kernel to compare with; anything else that fails is a defect.
+            (Err(error), _) | (_, Err(error)) if is_kernel(engine) => {
+                absent.insert(engine.name(), format!("{error:#}"));
+            }
+            (Err(error), _) | (_, Err(error)) => return Err(error.context(engine.name())),
+        }
+    }
+    ensure!(!entrants.is_empty(), "no engine takes part");
+    let verdicts = agreed(bench, &input, &mut entrants)?;
+
+    let round_ns = u64::from(args.round_ms) * 1_000_000;
+    let mut engines = Vec::new();
+    let mut lanes = Vec::new();
+    for entrant in entrants {
+        engines.push(entrant.engine);
+        lanes.push(Lane::new(entrant.entry, round_ns));
+        lanes.push(Lane::new(entrant.empty, round_ns));
+    }
+    rounds(&mut lanes, args.rounds);
+
+    let at = |engine| engines.iter().position(|other| *other == engine).unwrap_or(0);
+    let baseline = at(bench.baseline);
+    let mut records = Vec::new();
+    for (index, &engine) in engines.iter().enumerate() {
+        let percentiles = sample(&mut *lanes[2 * index].subject, args.samples, tsc);
+        let (own, empty) = (&lanes[2 * index].rounds, &lanes[2 * index + 1].rounds);
+        let (base, base_empty) = (&lanes[2 * baseline].rounds, &lanes[2 * baseline + 1].rounds);
+        let own_net = net(own, empty);
+        records.push(EngineRecord {
+            engine: engine.name(),
+            gross_ns: Summary::of(own.iter().copied()),
+            empty_ns: Summary::of(empty.iter().copied()),
+            net_ns: own_net,
+            gross_ratio: ratio(base, own),
+            net_ratio: net_ratio(net(base, base_empty), own_net),
+            percentiles_ns: percentiles,
+        });
+    }
+    Ok(BenchRecord {
+        name: bench.name.clone(),
+        analysis: bench.analysis.trim().to_owned(),
+        baseline: engines[baseline].name(),
+        verdicts,
+        engines: records,
+        absent,
+    })
+}
+
+fn is_kernel(engine: EngineName) -> bool {
+    match engine {
+        EngineName::Kernel | EngineName::KernelSyscall => true,
+        EngineName::Jit | EngineName::Interpreter | EngineName::Native | EngineName::NativeReset => false,
+    }
+}
+
+/// The verdicts, if all engines agree with what is expected: figures of programs that do different things are not to be
+/// compared.
+fn agreed(bench: &Bench, input: &Input, entrants: &mut [Entrant<'_>]) -> anyhow::Result<Verdicts> {
+    for entrant in entrants {
+        // Beside a whole replay an engine may run frames in memory, which are others than the file's.
+        if bench.frames.is_file() && entrant.entry.whole_pass().is_none() {
+            continue;
+        }
+        let verdicts = entrant.entry.verdicts().with_context(|| entrant.engine.name())?;
+        ensure!(
+            verdicts == input.expected,
+            "{}: verdicts {verdicts:?}, expected {:?}",
+            entrant.engine.name(),
+            input.expected
+        );
+    }
+    Ok(input.expected.clone())
+}
+
+fn sample(subject: &mut dyn Subject, count: u32, tsc: Tsc) -> Option<Percentiles> {
+    let mut histogram = Histogram::<u64>::new(PERCENTILE_DIGITS).expect("three digits are allowed");
+    if count == 0 || !subject.sample(count, tsc, &mut histogram) {
+        return None;
+    }
+    let ns = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
+    Some(Percentiles {
+        p50: ns(0.5),
+        p90: ns(0.9),
+        p99: ns(0.99),
+        p999: ns(0.999),
+        max: histogram.max() as f64 / 1000.0,
+    })
+}
