@@ -17,6 +17,8 @@ use crate::subject::{Input, Program, Subject, Verdicts, make};
 
 /// Digits of the percentiles.
 const PERCENTILE_DIGITS: u8 = 3;
+/// Picoseconds of the longest run told from longer ones: a second.
+const LONGEST_RUN_PS: u64 = 1_000_000_000_000;
 
 /// Runs benchmarks one after the other.
 pub(crate) fn all(benches: &[Bench], args: &Args) -> anyhow::Result<Record> {
@@ -133,7 +135,8 @@ fn agreed(bench: &Bench, input: &Input, entrants: &mut [Entrant<'_>]) -> anyhow:
 }
 
 fn sample(subject: &mut dyn Subject, count: u32, tsc: Tsc) -> Option<Percentiles> {
-    let mut histogram = Histogram::<u64>::new(PERCENTILE_DIGITS).expect("three digits are allowed");
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, LONGEST_RUN_PS, PERCENTILE_DIGITS)
+        .expect("the bounds and three digits are allowed");
     if count == 0 || !subject.sample(count, tsc, &mut histogram) {
         return None;
     }
@@ -145,4 +148,81 @@ fn sample(subject: &mut dyn Subject, count: u32, tsc: Tsc) -> Option<Percentiles
         p999: ns(0.999),
         max: histogram.max() as f64 / 1000.0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition;
+
+    struct Says(&'static str);
+
+    impl Subject for Says {
+        fn run(&mut self, _: u64) {}
+
+        fn verdicts(&mut self) -> anyhow::Result<Verdicts> {
+            Ok(Verdicts::from([(self.0.to_owned(), 1)]))
+        }
+
+        fn sample(&mut self, _: u32, _: Tsc, into: &mut Histogram<u64>) -> bool {
+            (1..=1000).for_each(|ns| into.saturating_record(ns * 1000));
+            true
+        }
+    }
+
+    fn bench(name: &str) -> Bench {
+        let mut all = definition::all().expect("sound definitions").into_iter();
+        all.find(|bench| bench.name == name).expect("a benchmark")
+    }
+
+    fn says(verdicts: [&'static str; 2]) -> Vec<Entrant<'static>> {
+        let engines = [EngineName::Jit, EngineName::Interpreter];
+        let entrant = |(engine, verdict)| Entrant {
+            engine,
+            entry: Box::new(Says(verdict)),
+            empty: Box::new(Says(verdict)),
+        };
+        engines.into_iter().zip(verdicts).map(entrant).collect()
+    }
+
+    #[test]
+    fn verdicts_that_differ_end_the_run() {
+        let bench = bench("chain/same");
+        let input = Input::make(&bench, 0).expect("frames");
+        let agreeing = agreed(&bench, &input, &mut says(["TC_ACT_OK", "TC_ACT_OK"]));
+        assert_eq!(agreeing.expect("all agree"), bench.verdicts);
+        for differing in [["TC_ACT_OK", "TC_ACT_SHOT"], ["TC_ACT_SHOT", "TC_ACT_SHOT"]] {
+            assert!(agreed(&bench, &input, &mut says(differing)).is_err());
+        }
+    }
+
+    #[test]
+    fn percentiles_come_in_ns() {
+        let tsc = Tsc::calibrate();
+        let percentiles = sample(&mut Says(""), 1, tsc).expect("sampled");
+        assert!((percentiles.p50 - 500.0).abs() < 5.0, "{percentiles:?}");
+        assert!((percentiles.p99 - 990.0).abs() < 5.0, "{percentiles:?}");
+        assert!(sample(&mut Says(""), 0, tsc).is_none());
+    }
+
+    #[test]
+    fn the_jit_comes_to_the_verdicts_of_every_definition() {
+        for bench in definition::all().expect("sound definitions") {
+            let input = Input::make(&bench, 10_000).expect("frames");
+            let mut entry = make(&bench, EngineName::Jit, Program::Entry, &input).expect("loads");
+            assert_eq!(entry.verdicts().expect("runs"), input.expected, "{}", bench.name);
+        }
+    }
+
+    #[test]
+    fn native_code_comes_to_the_verdicts_of_the_programs() {
+        for bench in definition::all().expect("sound definitions") {
+            let native = [EngineName::Native, EngineName::NativeReset];
+            for engine in bench.engines.iter().copied().filter(|engine| native.contains(engine)) {
+                let input = Input::make(&bench, 0).expect("frames");
+                let mut entry = make(&bench, engine, Program::Entry, &input).expect("made");
+                assert_eq!(entry.verdicts().expect("runs"), input.expected, "{}", bench.name);
+            }
+        }
+    }
 }

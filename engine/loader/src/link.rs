@@ -82,20 +82,17 @@ impl<'a> Linker<'a> {
         layout.order.push(index);
         layout.len += len;
         self.linked_insns += len;
-        let limit = match () {
-            () if layout.len > MAX_INSNS => Some(("linked program", layout.len, MAX_INSNS)),
-            () if self.linked_insns > LINKED_INSNS_MAX => {
-                Some(("sum of linked programs", self.linked_insns, LINKED_INSNS_MAX))
-            }
-            () => None,
+        let too_large = |what, size: usize, limit: usize| {
+            let kind = LoadErrorKind::TooLarge { what, size: size as u64, limit: limit as u64 };
+            Err(self.at(function, 0, kind))
         };
-        match limit {
-            Some((what, size, limit)) => {
-                let kind = LoadErrorKind::TooLarge { what, size: size as u64, limit: limit as u64 };
-                Err(self.at(function, 0, kind))
-            }
-            None => Ok(()),
+        if layout.len > MAX_INSNS {
+            return too_large("linked program", layout.len, MAX_INSNS);
         }
+        if self.linked_insns > LINKED_INSNS_MAX {
+            return too_large("sum of linked programs", self.linked_insns, LINKED_INSNS_MAX);
+        }
+        Ok(())
     }
 
     /// The instructions, with the distances of calls and function addresses filled in.
