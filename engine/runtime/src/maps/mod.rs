@@ -11,7 +11,7 @@
 //!
 //! A lookup's result is an address into memory that lives as long as the map: what a program does with it needs no
 //! further check. An element that left a hash map waits for the batches that may have its address before it is used
-//! again ([`free_list`]); the kernel, which uses it again at once, promises less.
+//! again; the kernel, which uses it again at once, promises less.
 //!
 //! Deliberately not here yet: LRU, LPM, queues, ring buffers, maps of maps. Creating one is refused by name.
 

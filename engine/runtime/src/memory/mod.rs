@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Two threads may write one map value at once: that is the program's affair, as in the kernel. Rust code therefore
-//! reaches map values as relaxed atomics ([`Words`]) and never holds a reference to their bytes.
+//! reaches map values as relaxed atomics and never holds a reference to their bytes.
 
 mod checked;
 mod raw;
