@@ -57,6 +57,7 @@ impl TestRun {
     }
 
     /// The frame is on the loopback device (address and broadcast address 0), its VLAN tags stay where they are.
+    #[inline]
     pub(super) fn receive(&self, skb: &mut SkBuff, link: Link) -> Result<(), Refused> {
         if link != Link::Ethernet {
             return Err(Refused::NotEthernet);
@@ -75,7 +76,8 @@ impl TestRun {
             return Err(Refused::TestRunShortIp);
         }
         skb.protocol = proto.to_be();
-        skb.pkt_type = hook::pkt_type(&header.dst, [0; 6], [0; 6]);
+        // The loopback device's address, and its broadcast address.
+        skb.pkt_type = hook::pkt_type(header.dst, Some(0), 0);
         skb.ifindex = LOOPBACK;
         hook::network_after_ethernet(skb);
         if let Some(context) = &self.context {
@@ -86,6 +88,7 @@ impl TestRun {
 }
 
 impl TestRunContext {
+    #[cold]
     fn apply(&self, skb: &mut SkBuff) -> Result<(), Refused> {
         skb.mark = self.mark;
         skb.priority = self.priority;
