@@ -5,19 +5,33 @@ use bpfreplay_isa::Size;
 use bpfreplay_runtime::tail_call::{self, TailCallFailure};
 use bpfreplay_runtime::{ExecutionContext, Map, ProgramId, SkBuff, skb};
 
-/// A tail call through a prog array that only the run knows: the word to jump to, or 0 to fall through.
+/// Where a tail call goes, in two registers: rax and rdx.
+#[repr(C)]
+pub(crate) struct TailCallTarget {
+    /// The word to jump to, or 0 to fall through.
+    word: usize,
+    /// What r1 held: a call loses it, and the target needs it.
+    ctx: u64,
+}
+
+/// A tail call through a prog array that only the run knows.
 pub(crate) extern "sysv64" fn tail_call(
-    exec: *mut ExecutionContext,
+    ctx: u64,
     map: *const Map,
     r3: u64,
     pc: u32,
     prog: ProgramId,
-) -> usize {
+    exec: *mut ExecutionContext,
+) -> TailCallTarget {
     // SAFETY: jited code passes its pinned register: the context `run` was given, borrowed for the whole run, and no
     // Rust frame of the run uses it while jited code runs.
     let exec = unsafe { &mut *exec };
     // SAFETY: the verifier accepts only a map pointer here, and the program keeps its maps alive.
     let map = unsafe { &*map };
+    TailCallTarget { word: decide(exec, map, r3, pc, prog), ctx }
+}
+
+fn decide(exec: &mut ExecutionContext, map: &Map, r3: u64, pc: u32, prog: ProgramId) -> usize {
     let Some(array) = map.prog_array() else { return 0 };
     match tail_call::decide(r3, array.max_entries(), exec.tail_call_cnt, |index| array.word(index)) {
         Ok((target, count)) => {

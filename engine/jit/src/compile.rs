@@ -1,6 +1,6 @@
 //! A verified program to machine code: one arm per instruction, in order, and behind the program what seldom runs.
 
-use bpfreplay_isa::{CallTarget, DecodeError, Imm64, Instruction, Operand, Reg, decode_program};
+use bpfreplay_isa::{CallTarget, DecodeError, Imm64, Instruction, Operand, Reg, Size, decode_program};
 use bpfreplay_runtime::ProgramId;
 use bpfreplay_uapi::HelperId;
 use bpfreplay_verifier::VerifiedProgram;
@@ -8,6 +8,7 @@ use dynasmrt::DynamicLabel;
 
 use crate::emit::{alu, atomic, call, jump, ld_abs, lookup, mem, tail_call};
 use crate::error::JitError;
+use crate::fuse::{Fused, fuse};
 use crate::link::Link;
 use crate::liveness::Liveness;
 use crate::plan::{HelperCall, KnownTailCall, Plan};
@@ -39,13 +40,22 @@ pub(crate) fn compile(
     let mut offsets = Vec::with_capacity(slots + 1);
 
     tail_call::record_program(&mut compiler.asm, id);
-    for (pc, instruction) in instructions {
+    let targets = targets(&instructions, slots);
+    let mut rest = &instructions[..];
+    while let [(pc, instruction), ..] = *rest {
         compiler.asm.place(compiler.labels[pc]);
         offsets.push(compiler.offset());
-        if !compiler.live.is_dead(pc, instruction) {
+        let mut count = 1;
+        if compiler.live.is_dead(pc, instruction) {
+            // Nothing to do.
+        } else if let Some((fused, instructions)) = fuse(rest, &compiler.live, |pc| targets[pc]) {
+            compiler.fused(fused);
+            count = instructions;
+        } else {
             compiler.instruction(pc, instruction)?;
         }
-        offsets.resize(pc + instruction.slots(), compiler.offset());
+        rest = &rest[count..];
+        offsets.resize(rest.first().map_or(slots, |&(next, _)| next), compiler.offset());
     }
     offsets.push(compiler.offset());
     compiler.seldom();
@@ -73,6 +83,15 @@ enum Seldom {
 }
 
 impl Compiler<'_> {
+    fn fused(&mut self, fused: Fused) {
+        match fused {
+            Fused::Sum { dst, src, imm } => alu::sum(&mut self.asm, Gpr::of(dst), Gpr::of(src), imm),
+            Fused::Half { dst, base, off } => {
+                mem::load(&mut self.asm, Size::H, false, Gpr::of(dst), Gpr::of(base), off);
+            }
+        }
+    }
+
     fn instruction(&mut self, pc: usize, instruction: Instruction) -> Result<(), JitError> {
         let asm = &mut self.asm;
         match instruction {
@@ -250,6 +269,36 @@ impl Compiler<'_> {
         // An arena is smaller than 4 GiB, and a larger image is refused before it gets there.
         self.asm.offset() as u32
     }
+}
+
+/// By slot, whether a jump leads there.
+fn targets(instructions: &[(usize, Instruction)], slots: usize) -> Vec<bool> {
+    let mut targets = vec![false; slots];
+    for &(pc, instruction) in instructions {
+        let off = match instruction {
+            Instruction::Jump { off, .. } | Instruction::Call(CallTarget::Local(off)) => off,
+            Instruction::JumpIf { off, .. } | Instruction::MayGoto { off } => i32::from(off),
+            Instruction::Alu { .. }
+            | Instruction::Neg { .. }
+            | Instruction::MovSx { .. }
+            | Instruction::Endian { .. }
+            | Instruction::LoadImm64 { .. }
+            | Instruction::Load { .. }
+            | Instruction::Store { .. }
+            | Instruction::Atomic { .. }
+            | Instruction::LoadPacket { .. }
+            | Instruction::Call(CallTarget::Helper(_) | CallTarget::Kfunc(_))
+            | Instruction::TailCall
+            | Instruction::Exit => continue,
+        };
+        // One that leads outside the program is refused when its turn comes.
+        if let Some(target) =
+            usize::try_from(pc as i64 + 1 + i64::from(off)).ok().and_then(|at| targets.get_mut(at))
+        {
+            *target = true;
+        }
+    }
+    targets
 }
 
 fn undecodable(program: &VerifiedProgram, error: &DecodeError) -> JitError {

@@ -3,6 +3,7 @@
 
 use std::ffi::c_void;
 use std::mem;
+use std::sync::Arc;
 
 use bpfreplay_runtime::ExecutionContext;
 
@@ -10,7 +11,6 @@ use crate::arena::{Arena, Image};
 use crate::emit::entry;
 use crate::error::JitError;
 use crate::x64::{Assembler, Cpu};
-use std::sync::Arc;
 
 /// The entry stub of an arena.
 #[derive(Debug)]
@@ -33,17 +33,34 @@ impl EntryStub {
         Ok(EntryStub { image: arena.publish(code)? })
     }
 
-    /// Runs the program at a tail entry until it, or the last program it tail-calls, exits.
+    /// The address of the stub.
+    pub(crate) fn address(&self) -> usize {
+        self.image.address()
+    }
+}
+
+/// What a run needs to know, computed once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// The address of the arena's stub.
+    pub(crate) stub: usize,
+    /// The address of the program's first instruction.
+    pub(crate) tail_entry: usize,
+}
+
+impl Entry {
+    /// Runs the program until it, or the last program it tail-calls, exits.
     ///
     /// # Safety
     ///
-    /// `program` is the image of a verified program, `ctx` points to a context of the kind its type has, valid for
+    /// The stub and the program's image live, the program is a verified one, `ctx` points to a context of the kind its type has, valid for
     /// reading and writing for the duration of the call, and the caller's thread holds an epoch guard so that the
     /// programs behind prog array slots stay.
-    pub(crate) unsafe fn run(&self, ctx: *mut c_void, exec: &mut ExecutionContext, program: &Image) -> u64 {
-        // SAFETY: the image holds `emit::entry::stub`, which is a function of this type.
-        let enter = unsafe { mem::transmute::<usize, Enter>(self.image.address()) };
+    #[inline]
+    pub(crate) unsafe fn run(self, ctx: *mut c_void, exec: &mut ExecutionContext) -> u64 {
+        // SAFETY: at this address lies `emit::entry::stub`, which is a function of this type.
+        let enter = unsafe { mem::transmute::<usize, Enter>(self.stub) };
         // SAFETY: the verifier has proved the program's accesses for such a context, by the caller's promise.
-        unsafe { enter(ctx, exec, program.address()) }
+        unsafe { enter(ctx, exec, self.tail_entry) }
     }
 }

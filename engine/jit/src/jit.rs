@@ -5,7 +5,7 @@ use bpfreplay_verifier::VerifiedProgram;
 
 use crate::arena::Arena;
 use crate::compile::compile;
-use crate::entry::EntryStub;
+use crate::entry::{Entry, EntryStub};
 use crate::error::JitError;
 use crate::link::Link;
 use crate::program::JitedProgram;
@@ -17,7 +17,7 @@ use crate::x64::{Assembler, Cpu};
 #[derive(Debug)]
 pub struct Jit {
     arena: Arc<Arena>,
-    entry: Arc<EntryStub>,
+    stub: Arc<EntryStub>,
     cpu: Cpu,
 }
 
@@ -38,8 +38,8 @@ impl Jit {
     /// As [`Jit::new`].
     pub fn for_cpu(cpu: Cpu) -> Result<Jit, JitError> {
         let arena = Arena::new()?;
-        let entry = Arc::new(EntryStub::new(&arena, cpu)?);
-        Ok(Jit { arena, entry, cpu })
+        let stub = Arc::new(EntryStub::new(&arena, cpu)?);
+        Ok(Jit { arena, stub, cpu })
     }
 
     /// Compiles a program; `maps[i]` is the runtime map of `program.maps[i]`.
@@ -56,10 +56,12 @@ impl Jit {
         let info = info(program);
         let asm = Assembler::new(self.cpu, self.arena.near());
         let compiled = compile(program, info.id, Link { maps }, asm)?;
+        let image = self.arena.publish(compiled.code)?;
         Ok(Arc::new(JitedProgram {
             info,
-            image: self.arena.publish(compiled.code)?,
-            entry: Arc::clone(&self.entry),
+            entry: Entry { stub: self.stub.address(), tail_entry: image.address() },
+            image,
+            _stub: Arc::clone(&self.stub),
             offsets: compiled.offsets,
             _maps: maps.to_vec(),
         }))

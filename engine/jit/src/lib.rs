@@ -1,7 +1,7 @@
 //! The x86-64 JIT: a [`VerifiedProgram`](bpfreplay_verifier::VerifiedProgram) in, machine code out.
 //!
 //! ```text
-//!   plan        how each call is done; liveness    what nobody needs
+//!   plan        how each call is done; liveness: what nobody needs; fuse: what is one instruction here
 //!      ▼
 //!   compile     one arm per instruction            reads like the instruction set
 //!      ▼
@@ -33,6 +33,7 @@ mod compile;
 mod emit;
 mod entry;
 mod error;
+mod fuse;
 mod jit;
 mod link;
 mod liveness;

@@ -6,7 +6,7 @@ use bpfreplay_runtime::{Batch, Context, Executable, Map, ProgramInfo};
 use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES, PT_REGS_SIZE};
 
 use crate::arena::Image;
-use crate::entry::EntryStub;
+use crate::entry::{Entry, EntryStub};
 
 /// A program as machine code.
 ///
@@ -16,7 +16,9 @@ use crate::entry::EntryStub;
 pub struct JitedProgram {
     pub(crate) info: ProgramInfo,
     pub(crate) image: Image,
-    pub(crate) entry: Arc<EntryStub>,
+    pub(crate) entry: Entry,
+    /// What keeps the stub where it is.
+    pub(crate) _stub: Arc<EntryStub>,
     pub(crate) offsets: Vec<u32>,
     /// What the code has addresses of.
     pub(crate) _maps: Vec<Arc<Map>>,
@@ -71,11 +73,11 @@ impl Executable for JitedProgram {
         // SAFETY: only `Jit::prepare` makes programs, from verified ones; the context is of the program's kind, as
         // just checked, and borrowed until run returns (plain contexts are read-only to the verifier); a batch holds
         // an epoch guard.
-        unsafe { self.entry.run(ctx, batch, &self.image) }
+        unsafe { self.entry.run(ctx, batch) }
     }
 
     fn tail_entry(&self) -> usize {
-        self.image.address()
+        self.entry.tail_entry
     }
 
     fn as_any(&self) -> &dyn Any {

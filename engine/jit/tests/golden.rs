@@ -61,8 +61,7 @@ fn render(text: &str) -> String {
     out
 }
 
-/// Writes the machine code of one line. Several instructions can be given with `;` between them: the code is the
-/// last one's.
+/// Writes the machine code of one line: one instruction, or several with `;` between them.
 fn listing(out: &mut String, world: &World, known: Known, line: &str) {
     // All registers are needed afterwards, or there would be no code.
     let needed: String = (0..10).map(|i| format!("*(u64 *)(r10 - {}) = r{i}\n", 8 * i + 8)).collect();
@@ -71,12 +70,9 @@ fn listing(out: &mut String, world: &World, known: Known, line: &str) {
     let program: &JitedProgram = program.as_any().downcast_ref().expect("a jited program");
     let offsets = program.offsets();
     let slots = offsets.len() - 1;
-    let wide = line.ends_with(" ll");
-    let end = slots - 11;
-    let first = offsets[end - if wide { 2 } else { 1 }] as usize;
-    let last = offsets[end] as usize;
+    let code = offsets[0] as usize..offsets[slots - 11] as usize;
     let ids = line.ends_with("call 12");
-    instructions(out, program, ids, first..last);
+    instructions(out, program, ids, code);
     // What seldom runs.
     let cold = offsets[slots] as usize..program.code().len() - 1;
     if !cold.is_empty() {

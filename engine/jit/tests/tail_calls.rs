@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_runtime::tail_call::{TailCallError, TailCallFailure};
-use bpfreplay_runtime::{Context, Executable, ExecutionContext};
+use bpfreplay_runtime::{Context, Executable, ExecutionContext, SKB_LAYOUT};
 use bpfreplay_uapi::MapType;
+use bpfreplay_uapi::skb::SkbField;
 use support::{Known, World, run, with_skb};
 
 /// The forms of a tail call of slot 0.
@@ -47,6 +48,17 @@ fn a_hop_returns_to_who_ran_the_entry() {
             [entry.info().id, leaf.info().id]
         );
         assert_eq!(exec.path()[1].index, 0);
+    }
+}
+
+#[test]
+fn the_target_gets_the_context() {
+    for known in FORMS {
+        let world = World::with_jmp();
+        let entry = world.program("entry", known, JUMP_TO_0);
+        let len = SKB_LAYOUT.field(SkbField::Len).off;
+        world.set(0, &world.program("leaf", Known::Nothing, &format!("r0 = *(u32 *)(r1 + {len})\nexit")));
+        assert_eq!(run(&*entry, &mut ExecutionContext::new(0)), 64, "{known:?}");
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod alu;
 mod atomic;
+mod fused;
 mod harness;
 mod jump;
 mod memory;

@@ -27,6 +27,14 @@ pub(crate) fn binary(asm: &mut Assembler, width: Width, op: AluOp, dst: Gpr, src
     }
 }
 
+/// `dst = src + imm`.
+pub(crate) fn sum(asm: &mut Assembler, dst: Gpr, src: Gpr, imm: i32) {
+    match i8::try_from(imm) {
+        Ok(imm) => x64!(asm; lea Rq(dst), [BYTE Rq(src) + imm]),
+        Err(_) => x64!(asm; lea Rq(dst), [Rq(src) + imm]),
+    }
+}
+
 /// `dst = -dst`.
 pub(crate) fn negate(asm: &mut Assembler, width: Width, dst: Gpr) {
     by_width!(asm, width, neg dst);

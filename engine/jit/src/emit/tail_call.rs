@@ -126,20 +126,21 @@ pub(crate) fn fall_through(asm: &mut Assembler, site: &FallThrough, id: ProgramI
 /// A tail call through whatever prog array r2 holds: the rule itself is called.
 ///
 /// ```text
-/// target = tail_call(exec, r2, (u32) r3, pc, id)       counts the hop, or the failure
+/// target, r1 = tail_call(r1, r2, (u32) r3, pc, id, exec)       counts the hop, or the failure
 /// if target != NULL              goto *target
 /// ```
 pub(crate) fn unknown(asm: &mut Assembler, pc: u32, id: ProgramId, next: DynamicLabel) {
     x64!(asm
-        ; mov rdi, exec
         ; mov ecx, pc as i32
         ; mov r8d, id as i32
+        ; mov r9, exec
     );
     asm.call(callback::tail_call as *const () as usize);
     load_count(asm);
     x64!(asm
         ; test rax, rax
         ; jz =>next
+        ; mov rdi, rdx
         ; jmp rax
     );
 }
