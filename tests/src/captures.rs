@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use bpfreplay_replay::source::{Block, Capture, LinkType, Source};
+use bpfreplay_replay::source::{Block, Capture, LinkType, Source, as_ethernet};
 use bpfreplay_runtime::skb::TEST_RUN_MAX;
 
 /// The project's root.
@@ -62,6 +62,45 @@ pub fn objects() -> Vec<PathBuf> {
     files.sort();
     assert!(files.len() > 10, "the project ships objects");
     files
+}
+
+/// A frame of a capture as a replay shows it to a hook: with an Ethernet header, made up where the link type has none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EthernetFrame {
+    /// Bytes, from the Ethernet header on.
+    pub bytes: Vec<u8>,
+    /// Bytes on the wire, the header included.
+    pub wire_len: u32,
+    /// When it was captured, ns since 1970.
+    pub time_ns: u64,
+    /// `PACKET_HOST` and so on, where the link type tells it.
+    pub pkt_type: Option<u8>,
+}
+
+/// Every frame of a capture, of whatever link type; and how many have no Ethernet form.
+#[must_use]
+pub fn ethernet_frames(path: &Path) -> (Vec<EthernetFrame>, usize) {
+    let mut source = Source::new(vec![Capture::Path(path.to_owned())]);
+    let mut block = Block::default();
+    let stop = AtomicBool::new(false);
+    let (mut frames, mut without) = (Vec::new(), 0);
+    while source.next_block(&mut block, &stop) {
+        for frame in &block.frames {
+            let Ok(view) = as_ethernet(block.link(frame), block.bytes(frame)) else {
+                without += 1;
+                continue;
+            };
+            let bytes = [view.header.as_ref().map_or(&[][..], |header| &header[..]), view.rest].concat();
+            let cut = frame.orig_len.saturating_sub(frame.len);
+            frames.push(EthernetFrame {
+                wire_len: bytes.len() as u32 + cut,
+                bytes,
+                time_ns: frame.time_ns,
+                pkt_type: view.pkt_type,
+            });
+        }
+    }
+    (frames, without)
 }
 
 /// The frames of a capture that `BPF_PROG_TEST_RUN` takes: Ethernet, 14 to 3712 bytes.
