@@ -27,18 +27,27 @@ mod run;
 mod statistics;
 mod subject;
 
+use std::io;
+
 use anyhow::Context as _;
 use clap::Parser as _;
 
 fn main() -> anyhow::Result<()> {
-    let args = args::Args::parse();
+    match bench(&args::Args::parse()) {
+        // Whoever reads the report has read enough.
+        Err(error) if is_closed_pipe(&error) => Ok(()),
+        other => other,
+    }
+}
+
+fn bench(args: &args::Args) -> anyhow::Result<()> {
     let benches = definition::all().context("the definitions")?;
     let chosen: Vec<_> = benches.into_iter().filter(|bench| args.selects(&bench.name)).collect();
     anyhow::ensure!(!chosen.is_empty(), "no benchmark matches; --list shows them");
     if args.list {
         return report::list(&chosen);
     }
-    let record = run::all(&chosen, &args)?;
+    let record = run::all(&chosen, args)?;
     if args.json {
         report::json(&record)?;
     } else {
@@ -49,4 +58,12 @@ fn main() -> anyhow::Result<()> {
         eprintln!("recorded in {}", path.display());
     }
     Ok(())
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let kind = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<io::Error>() {
+        Some(error) => Some(error.kind()),
+        None => cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind),
+    };
+    error.chain().any(|cause| kind(cause) == Some(io::ErrorKind::BrokenPipe))
 }
