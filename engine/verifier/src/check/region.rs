@@ -35,7 +35,7 @@ fn fixed(reg: Reg, pointer: &RegState, off: i64, size: i64, region: Region, empt
             "invalid access to packet, off={off} size={size}, R{n}(id={},off={},r={})",
             pointer.id,
             pointer.off,
-            pointer.range
+            pointer.range.bytes()
         ),
         RegType::NotInit
         | RegType::Scalar
@@ -93,7 +93,7 @@ pub(crate) fn packet(reg: Reg, pointer: &RegState, off: i64, size: i64, empty: E
             "R{n} min value is negative, either use unsigned index or do a if (index >=0) check."
         );
     }
-    let region = Region { size: pointer.range };
+    let region = Region { size: pointer.range.bytes() };
     if let Err(refusal) = fixed(reg, pointer, off + i64::from(pointer.off), size, region, empty) {
         refuse!(Access, "{}\nR{n} offset is outside of the packet", refusal.message);
     }

@@ -101,7 +101,7 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
         }
         RegType::Packet | RegType::PacketMeta => {
             old.off == new.off
-                && old.range <= new.range
+                && old.range.includes(new.range)
                 && old.value.includes(&new.value)
                 && ids.agree(old.id, new.id)
         }

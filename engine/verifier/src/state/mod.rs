@@ -5,5 +5,5 @@ mod reg;
 mod stack;
 
 pub(crate) use frame::{Frame, FrameKind, HistoryEntry, JoinId, StackAccess, State};
-pub(crate) use reg::{RegState, RegType};
+pub(crate) use reg::{PacketRange, RegState, RegType};
 pub(crate) use stack::{ByteKind, Slot, SlotSet, locate};

@@ -73,6 +73,39 @@ impl RegType {
     }
 }
 
+/// Where a packet pointer is in the packet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum PacketRange {
+    /// So many bytes from the pointer's base are known to be in the packet.
+    Bytes(u32),
+    /// The pointer was compared and is `data_end` or behind it (linux: AT_PKT_END).
+    AtEnd,
+    /// The pointer was compared and is behind `data_end` (linux: BEYOND_PKT_END).
+    BeyondEnd,
+}
+
+impl PacketRange {
+    pub(crate) const NONE: PacketRange = PacketRange::Bytes(0);
+
+    /// Bytes that may be accessed.
+    pub(crate) const fn bytes(self) -> u32 {
+        match self {
+            PacketRange::Bytes(bytes) => bytes,
+            PacketRange::AtEnd | PacketRange::BeyondEnd => 0,
+        }
+    }
+
+    /// Whether what was explored with `self` stands for `other`.
+    pub(crate) fn includes(self, other: PacketRange) -> bool {
+        match (self, other) {
+            (PacketRange::Bytes(old), PacketRange::Bytes(new)) => old <= new,
+            // Branches were decided by it.
+            (PacketRange::AtEnd | PacketRange::BeyondEnd, _)
+            | (_, PacketRange::AtEnd | PacketRange::BeyondEnd) => self == other,
+        }
+    }
+}
+
 /// What is known of one register, or of one spilled to the stack (linux: struct bpf_reg_state).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct RegState {
@@ -86,8 +119,8 @@ pub(crate) struct RegState {
     /// Shared identity, 0 for none: of pointers whose NULL check or packet range counts for all holders, of scalars
     /// that are equal or a constant apart.
     pub(crate) id: u32,
-    /// Packet pointers: bytes from the pointer's base known to be in the packet.
-    pub(crate) range: u32,
+    /// Packet pointers: what comparisons with `data_end` proved.
+    pub(crate) range: PacketRange,
     /// Scalars: the value. Pointers: the variable part of the offset.
     pub(crate) value: Scalar,
 }
@@ -99,7 +132,7 @@ impl RegState {
         linked_by_offset: false,
         off: 0,
         id: 0,
-        range: 0,
+        range: PacketRange::NONE,
         value: Scalar::UNKNOWN,
     };
 
@@ -193,7 +226,11 @@ impl RegState {
             parts.push(format!("off={}", self.off));
         }
         if self.kind.is_packet() {
-            parts.push(format!("r={}", self.range));
+            parts.push(match self.range {
+                PacketRange::Bytes(bytes) => format!("r={bytes}"),
+                PacketRange::AtEnd => "r=at end".to_owned(),
+                PacketRange::BeyondEnd => "r=beyond end".to_owned(),
+            });
         }
         if self.is_scalar() || self.value.as_const() != Some(0) {
             parts.extend(self.describe_value());

@@ -54,6 +54,7 @@ fn predict(width: Width, op: JmpOp, lhs: &RegState, rhs: &RegState) -> Option<Br
         (false, false) => scalar::branch_taken(width, op, &lhs.value, &rhs.value),
         (true, false) if width == Width::W64 && rhs.is_null() => predict_null(op, lhs),
         (false, true) if width == Width::W64 && lhs.is_null() => predict_null(op, rhs),
+        (true, true) if width == Width::W64 => packet_range::predict(op, lhs, rhs),
         (true, _) | (_, true) => None,
     }
 }
@@ -138,8 +139,8 @@ fn learn(
     if let Some(equal) = equal {
         learn_pointer_equality(state, equal, &lhs, &rhs, src);
     }
-    if let Operand::Reg(_) = src {
-        packet_range::learn(state, op, branch, &lhs, &rhs);
+    if let Operand::Reg(src) = src {
+        packet_range::learn(state, op, branch, (dst, src));
     }
 }
 

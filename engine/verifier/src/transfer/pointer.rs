@@ -9,7 +9,7 @@ use bpfreplay_uapi::limits::MAX_VAR_OFF;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::scalar::{self, Scalar};
-use crate::state::{RegState, RegType};
+use crate::state::{PacketRange, RegState, RegType};
 
 /// Which operand is the pointer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +93,7 @@ fn add(env: &mut Env<'_>, pointer: &RegState, number: &Scalar) -> RegState {
     result.value = scalar::alu(Width::W64, AluOp::Add, &pointer.value, number);
     new_base(env, &mut result);
     // What is proved of the packet is proved of the old base.
-    result.range = 0;
+    result.range = PacketRange::NONE;
     result
 }
 
@@ -106,15 +106,25 @@ fn subtract(env: &mut Env<'_>, pointer: &RegState, number: &Scalar) -> RegState 
     new_base(env, &mut result);
     // Going back, as many bytes or more are left in the packet; the number may be negative, though.
     if number.b64.smin < 0 {
-        result.range = 0;
+        result.range = PacketRange::NONE;
     }
+    forget_end_if_moved_back(&mut result, -1);
     result
 }
 
 fn moved_by_constant(pointer: &RegState, number: Option<u64>, sign: i64) -> Option<RegState> {
     let by = (number? as i64).checked_mul(sign)?;
     let off = i64::from(pointer.off).checked_add(by).and_then(|off| i32::try_from(off).ok())?;
-    Some(RegState { off, ..*pointer })
+    let mut moved = RegState { off, ..*pointer };
+    forget_end_if_moved_back(&mut moved, by);
+    Some(moved)
+}
+
+/// A pointer behind `data_end` stays there when it is moved forwards; moved backwards nothing is known.
+fn forget_end_if_moved_back(pointer: &mut RegState, by: i64) {
+    if by < 0 && pointer.range.bytes() == 0 {
+        pointer.range = PacketRange::NONE;
+    }
 }
 
 fn new_base(env: &mut Env<'_>, pointer: &mut RegState) {
