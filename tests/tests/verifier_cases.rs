@@ -6,55 +6,21 @@
 
 use std::sync::Arc;
 
-use bpfreplay_isa::Insn;
-use bpfreplay_program::{MapContent, MapSpec, Program};
+use bpfreplay_isa::{AluOp, Instruction, Operand, Reg, Size, Width, encode};
+use bpfreplay_program::Program;
 use bpfreplay_runtime::SKB_LAYOUT;
 use bpfreplay_tests::Kernel;
-use bpfreplay_tests::captures::root;
-use bpfreplay_tests::case::{ProgramDef, assemble_program};
+use bpfreplay_tests::case::{verifier_cases, verifier_program};
 use bpfreplay_tests::kernel::{KernelInstance, LoadError};
-use bpfreplay_uapi::map::create_flags;
-use bpfreplay_uapi::{MapType, ProgType};
+use bpfreplay_uapi::ProgType;
 use bpfreplay_verifier::{LogLevel, Options, verify};
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    case: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    /// bpftool's name of the type; `sched_cls` if not stated.
-    #[serde(rename = "type")]
-    prog_type: Option<String>,
-    /// GPL if not stated.
-    license: Option<String>,
-    /// Text of the refusal. Accepted if not stated.
-    refuse: Option<String>,
-    /// Text of the kernel's log, where it is not the same.
-    kernel: Option<String>,
-    /// Why the kernel's verdict, or what it says, is another.
-    differs: Option<String>,
-    /// `accept` or `refuse`: the kernel's verdict where it differs.
-    kernel_verdict: Option<String>,
-    /// `none`: no BTF.
-    btf: Option<String>,
-    /// Assembly.
-    code: Option<String>,
-    /// Slots in hex, for what no assembler makes.
-    raw: Option<String>,
-}
 
 #[test]
 fn cases_are_judged_as_they_say() {
     let mut failures = Vec::new();
     let (mut accepted, mut refused) = (0, 0);
-    for (name, case) in cases() {
-        let program = Arc::new(program(&case));
+    for (name, case) in verifier_cases() {
+        let program = Arc::new(verifier_program(&case));
         let options = Options { layout: &SKB_LAYOUT, log: LogLevel::Off };
         match (verify(program, &options), &case.refuse) {
             (Ok(_), None) => accepted += 1,
@@ -70,6 +36,43 @@ fn cases_are_judged_as_they_say() {
     println!("{accepted} accepted, {refused} refused");
 }
 
+/// Every offset, size and direction, one program each.
+#[test]
+fn context_accesses_are_allowed_as_the_kernel_allows_them() {
+    let kernel = match Kernel::probe() {
+        Ok(kernel) => kernel,
+        Err(reason) => return eprintln!("skipped: {reason}"),
+    };
+    let mut failures = Vec::new();
+    for prog_type in [ProgType::SchedCls, ProgType::SchedAct, ProgType::SocketFilter, ProgType::Kprobe] {
+        for (off, size) in (-8..=200).flat_map(|off| Size::ALL.map(|size| (off, size))) {
+            let zero =
+                |dst| Instruction::Alu { width: Width::W64, op: AluOp::Mov, dst, src: Operand::Imm(0) };
+            let accesses = [
+                Instruction::Load { size, signed: false, dst: Reg::R2, base: Reg::R1, off },
+                Instruction::Load { size, signed: true, dst: Reg::R2, base: Reg::R1, off },
+                Instruction::Store { size, base: Reg::R1, off, src: Operand::Reg(Reg::R0) },
+            ];
+            for access in accesses {
+                if matches!(access, Instruction::Load { signed: true, size: Size::Dw, .. }) {
+                    continue;
+                }
+                let insns =
+                    [zero(Reg::R0), access, Instruction::Exit].map(|instruction| encode(instruction).0);
+                let program = Arc::new(Program::new("access", prog_type, insns.to_vec()));
+                let options = Options { layout: &SKB_LAYOUT, log: LogLevel::Off };
+                let ours = verify(Arc::clone(&program), &options);
+                let theirs = KernelInstance::load(kernel, &[program]);
+                if ours.is_ok() != theirs.is_ok() {
+                    let name = prog_type.name();
+                    failures.push(format!("{name}: {access}: ours {:?}, theirs {theirs:?}", ours.err()));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} accesses differ:\n{}", failures.len(), failures.join("\n"));
+}
+
 #[test]
 fn the_kernel_agrees() {
     let kernel = match Kernel::probe() {
@@ -77,8 +80,8 @@ fn the_kernel_agrees() {
         Err(reason) => return eprintln!("skipped: {reason}"),
     };
     let mut failures = Vec::new();
-    for (name, case) in cases() {
-        let loaded = KernelInstance::load(kernel, &[Arc::new(program(&case))]);
+    for (name, case) in verifier_cases() {
+        let loaded = KernelInstance::load(kernel, &[Arc::new(verifier_program(&case))]);
         let refuse = match case.kernel_verdict.as_deref() {
             Some("accept") => None,
             Some(_) => Some(""),
@@ -98,81 +101,4 @@ fn the_kernel_agrees() {
         }
     }
     assert!(failures.is_empty(), "{} cases fail:\n{}", failures.len(), failures.join("\n"));
-}
-
-/// Every case with its area.
-fn cases() -> Vec<(String, Case)> {
-    let folder = root().join("tests/cases/verifier");
-    let entries = std::fs::read_dir(&folder).expect("the folder of cases");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.sort();
-    let mut out = Vec::new();
-    for path in paths {
-        let text = std::fs::read_to_string(&path).expect("readable");
-        let file: File = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let area = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        out.extend(file.case.into_iter().map(|case| (format!("{area}: {}", case.name), case)));
-    }
-    out
-}
-
-fn program(case: &Case) -> Program {
-    let maps: Arc<[MapSpec]> = maps().into();
-    let mut program = match (&case.code, &case.raw) {
-        (Some(code), None) => {
-            let def = ProgramDef {
-                name: "case".to_owned(),
-                prog_type: case.prog_type.clone(),
-                attach_type: 0,
-                code: code.clone(),
-            };
-            assemble_program(&def, &maps).unwrap_or_else(|error| panic!("{}: {error}", case.name))
-        }
-        (None, Some(raw)) => Program { maps, ..Program::new("case", ProgType::SchedCls, slots(raw)) },
-        _ => panic!("{}: either code or raw", case.name),
-    };
-    if let Some(license) = &case.license {
-        program.license.clone_from(license);
-    }
-    // Functions of a program with one are found without BTF; the kernel wants `struct __sk_buff` for the rest.
-    let has_functions = program.funcs.len() > 1;
-    if case.btf.as_deref() == Some("none") || !has_functions {
-        program.funcs.clear();
-        program.btf = None;
-    }
-    program
-}
-
-fn slots(raw: &str) -> Vec<Insn> {
-    let lines = raw.lines().map(str::trim).filter(|line| !line.is_empty());
-    let byte = |text: &str| u8::from_str_radix(text, 16).expect("hex bytes");
-    lines
-        .map(|line| {
-            let bytes: Vec<u8> = line.split_whitespace().map(byte).collect();
-            Insn::from_le_bytes(bytes.try_into().expect("eight bytes a slot"))
-        })
-        .collect()
-}
-
-/// The maps every case may name.
-fn maps() -> Vec<MapSpec> {
-    let flags = |map_flags, spec: MapSpec| MapSpec { map_flags, ..spec };
-    let data = |name, frozen, bytes: [u8; 16]| MapSpec {
-        content: MapContent::Data { bytes: bytes.to_vec(), frozen },
-        map_flags: if frozen { create_flags::RDONLY_PROG } else { 0 },
-        ..MapSpec::new(name, MapType::Array, 4, 16, 1)
-    };
-    vec![
-        MapSpec::new("array", MapType::Array, 4, 16, 4),
-        MapSpec::new("hash", MapType::Hash, 8, 16, 4),
-        MapSpec::new("percpu_array", MapType::PercpuArray, 4, 16, 4),
-        MapSpec::new("percpu_hash", MapType::PercpuHash, 8, 16, 4),
-        MapSpec::new("jmp", MapType::ProgArray, 4, 4, 4),
-        MapSpec::new("jmp2", MapType::ProgArray, 4, 4, 4),
-        data("data", false, [0; 16]),
-        // 32-bit words: 1, 8, -1, 0.
-        data("rodata", true, [1, 0, 0, 0, 8, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]),
-        flags(create_flags::RDONLY_PROG, MapSpec::new("read_only", MapType::Array, 4, 16, 1)),
-        flags(create_flags::WRONLY_PROG, MapSpec::new("write_only", MapType::Array, 4, 16, 1)),
-    ]
 }

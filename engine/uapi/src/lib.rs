@@ -9,6 +9,7 @@
 
 pub mod errno;
 pub mod helper;
+mod helper_names;
 pub mod limits;
 pub mod map;
 pub mod prog;
@@ -18,6 +19,7 @@ pub mod tc;
 
 pub use errno::Errno;
 pub use helper::{ArgType, HelperId, HelperProto, MemAccess, RetType};
+pub use helper_names::helper_name;
 pub use map::MapType;
 pub use prog::ProgType;
 pub use skb::{ContextLayout, NativeField, SkbField};

@@ -16,9 +16,11 @@ mod file;
 mod kernel;
 mod ours;
 mod run;
+mod verifier;
 
 pub use assemble::{assemble_program, map_spec};
 pub use engine::{Engine, Loaded, Outcome};
 pub use file::{Case, MapDef, ProgramDef, Step, cases};
 pub use kernel::KernelEngine;
 pub use run::check;
+pub use verifier::{VerifierCase, verifier_cases, verifier_program};

@@ -140,7 +140,9 @@ impl KernelInstance {
         while pc < insns.len() {
             let wide = insns[pc].is_wide();
             if wide && matches!(insns[pc].src(), 1 | 2) {
-                insns[pc].imm = self.maps[insns[pc].imm as usize].as_raw_fd();
+                // A map the program does not have becomes a descriptor nobody has.
+                let fd = self.maps.get(insns[pc].imm as usize).map_or(i32::MAX, Fd::as_raw_fd);
+                insns[pc].imm = fd;
             }
             pc += if wide { 2 } else { 1 };
         }

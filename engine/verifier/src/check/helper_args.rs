@@ -277,6 +277,9 @@ pub(crate) fn check_global_call(env: &Env<'_>, state: &State, info: &FuncInfo) -
                 };
                 expect_memory(reg, &value)?;
                 memory(env, (reg, &value), Piece { access: MemAccess::Read, ..piece })?;
+                if value.kind.is_packet() && !writes_packets(env.program.prog_type) {
+                    refuse!(Access, "cannot write into packet");
+                }
                 effects.extend(memory(env, (reg, &value), piece)?);
             }
             ArgKind::Other(what) => {

@@ -58,7 +58,7 @@ pub(crate) fn access(
     }
     match pointer.kind {
         RegType::Stack { frame } => {
-            stack::aligned(pointer, off, size)?;
+            stack::aligned("stack", pointer, off, size)?;
             let purpose = if how.is_load() { Purpose::Read } else { Purpose::Write };
             stack::within_bounds(reg, pointer, frame.into(), off, bytes, purpose).map(Target::Stack)
         }

@@ -83,8 +83,9 @@ pub(crate) fn within_bounds(
     );
 }
 
-/// Stack accesses are aligned to their size (linux: check_ptr_alignment(), always strict for the stack).
-pub(crate) fn aligned(pointer: &RegState, off: i64, size: u32) -> Checked {
+/// Accesses aligned to their size: all to the stack, and atomics anywhere (linux: check_ptr_alignment(); an atomic
+/// across a cache line would fault or stall). `what` is the kernel's word for the memory.
+pub(crate) fn aligned(what: &str, pointer: &RegState, off: i64, size: u32) -> Checked {
     let var = pointer.value.known_bits();
     let at = var.add(crate::scalar::Tnum::constant((off + i64::from(pointer.off)) as u64));
     if (at.value | at.mask) & u64::from(size - 1) != 0 {
@@ -92,7 +93,7 @@ pub(crate) fn aligned(pointer: &RegState, off: i64, size: u32) -> Checked {
             Some(x) => format!("{}", x as i64),
             None => format!("{var}"),
         };
-        refuse!(Access, "misaligned stack access off {var}+{}+{off} size {size}", pointer.off);
+        refuse!(Access, "misaligned {what} access off {var}+{}+{off} size {size}", pointer.off);
     }
     Ok(())
 }

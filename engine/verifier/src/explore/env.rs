@@ -11,6 +11,10 @@ use crate::error::{Checked, Refusal, refuse};
 use crate::state::{HistoryEntry, State};
 use crate::{diagnose, transfer};
 
+/// Memory that states may take. Programs that compilers make take a few megabytes; eight frames of 512 bytes of
+/// stack at every join of a million instructions would take gigabytes.
+const STATE_BYTES_MAX: usize = 1 << 30;
+
 /// A path to come back to.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -40,6 +44,8 @@ pub(crate) struct Env<'a> {
     pub(crate) globals: BTreeSet<usize>,
     pub(super) joins: Joins,
     pub(super) pending: Vec<Pending>,
+    /// Memory their states take.
+    pending_bytes: usize,
     last_id: u32,
     pub(super) insns_processed: usize,
     pub(super) jumps_processed: usize,
@@ -60,6 +66,7 @@ impl<'a> Env<'a> {
             globals: BTreeSet::new(),
             joins: Joins::new(),
             pending: Vec::new(),
+            pending_bytes: 0,
             last_id: 0,
             insns_processed: 0,
             jumps_processed: 0,
@@ -73,9 +80,11 @@ impl<'a> Env<'a> {
     pub(crate) fn explore(&mut self, start: State, pc: usize) -> Result<(), (Refusal, String)> {
         self.joins.clear();
         self.pending.clear();
+        self.pending_bytes = 0;
         self.pending.push(Pending { state: start, pc, prev_pc: pc });
         while let Some(Pending { mut state, pc, prev_pc }) = self.pending.pop() {
             self.prev_pc = prev_pc;
+            self.pending_bytes = self.pending_bytes.saturating_sub(state.bytes());
             let mut next = Next::Goto(pc);
             while let Next::Goto(pc) = next {
                 self.pc = pc;
@@ -104,8 +113,14 @@ impl<'a> Env<'a> {
         if self.insns_processed > COMPLEXITY_LIMIT_INSNS {
             refuse!(TooBig, "BPF program is too large. Processed {} insn", self.insns_processed);
         }
-        if self.code.edges.is_join[pc] && self.visit(state)? == Visit::Pruned {
-            return Ok(Next::End);
+        if self.code.edges.is_join[pc] {
+            if self.visit(state)? == Visit::Pruned {
+                return Ok(Next::End);
+            }
+            let bytes = self.joins.bytes() + self.pending_bytes;
+            if bytes > STATE_BYTES_MAX {
+                refuse!(TooBig, "the states of the program take {bytes} bytes (limit {STATE_BYTES_MAX})");
+            }
         }
         if self.code.edges.is_jump[pc] {
             self.record(state, None, Vec::new());
@@ -130,6 +145,7 @@ impl<'a> Env<'a> {
             refuse!(TooBig, "The sequence of {} jumps is too complex.", self.pending.len() + 1);
         }
         self.joins.path_forked(state.parent);
+        self.pending_bytes += state.bytes();
         self.pending.push(Pending { state, pc, prev_pc: self.pc });
         Ok(())
     }

@@ -41,6 +41,8 @@ pub(super) struct Joins {
     /// States to compare with, by slot, the newest first: it is the likeliest to match.
     at: HashMap<usize, Vec<JoinId>>,
     kept: usize,
+    /// Memory the states take.
+    bytes: usize,
     jumps_at_last_join: usize,
     insns_at_last_join: usize,
 }
@@ -63,6 +65,7 @@ impl Joins {
             free: Vec::new(),
             at: HashMap::new(),
             kept: 0,
+            bytes: 0,
             jumps_at_last_join: 0,
             insns_at_last_join: 0,
         }
@@ -103,7 +106,10 @@ impl Joins {
                 self.release(id);
             } else {
                 // Finished: nobody walks back through it any more.
+                let before = join.state.bytes();
                 join.state.history = Vec::new();
+                let freed = before - join.state.bytes();
+                self.bytes -= freed;
             }
         }
     }
@@ -111,6 +117,11 @@ impl Joins {
     /// The most states kept at one slot.
     pub(super) fn max_per_insn(&self) -> usize {
         self.at.values().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// Memory the kept states take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// States kept over all.
@@ -124,13 +135,16 @@ impl Joins {
     }
 
     fn release(&mut self, id: JoinId) {
-        self.store[id.0 as usize] = None;
+        if let Some(join) = self.store[id.0 as usize].take() {
+            self.bytes -= join.state.bytes();
+        }
         self.free.push(id.0);
     }
 
     /// Keeps `state`; it goes on as the child of what is kept.
     fn keep(&mut self, pc: usize, last_pc: usize, state: &mut State) {
         let frames = state.frames.len();
+        self.bytes += state.bytes();
         let join = Join {
             state: state.clone(),
             last_pc,

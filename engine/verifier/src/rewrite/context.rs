@@ -1,5 +1,8 @@
 //! `struct __sk_buff` accesses become accesses of the engine's struct (linux: convert_ctx_accesses(),
 //! bpf_convert_ctx_access()).
+//!
+//! `tstamp` is loaded and stored as it is. The kernel hides a delivery time (`tstamp_type` not 0) from programs at
+//! ingress that do not look at `tstamp_type`; no frame of this engine has one, so there is nothing to hide.
 
 use bpfreplay_isa::{AluOp, Insn, Instruction, JmpOp, Operand, Reg, Size, Width, encode};
 use bpfreplay_uapi::{ContextLayout, NativeField, SkbField, SkbValue};

@@ -11,6 +11,8 @@
 mod context;
 mod dead_code;
 mod link;
+#[cfg(test)]
+mod tests;
 
 use bpfreplay_isa::{CallTarget, Insn, Instruction, encode};
 use bpfreplay_uapi::{ContextLayout, HelperId};

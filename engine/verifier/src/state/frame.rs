@@ -1,7 +1,7 @@
 use bpfreplay_isa::Reg;
 
 use super::reg::{RegState, RegType};
-use super::stack::{SlotSet, Stack};
+use super::stack::{Slot, SlotSet, Stack};
 
 /// A place in the store of join points.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -90,6 +90,14 @@ impl State {
             history: Vec::new(),
             written: vec![SlotSet::MAX],
         }
+    }
+
+    /// Bytes of memory it takes, as a measure for limits.
+    pub(crate) fn bytes(&self) -> usize {
+        let slots: usize = self.frames.iter().map(|frame| frame.stack.slots().len()).sum();
+        self.frames.len() * size_of::<Frame>()
+            + slots * size_of::<Slot>()
+            + self.history.len() * size_of::<HistoryEntry>()
     }
 
     /// The function that runs.

@@ -1,7 +1,7 @@
 //! Calls of helper functions (linux: check_helper_call()).
 
 use bpfreplay_isa::Reg;
-use bpfreplay_uapi::{HelperId, MapType, RetType};
+use bpfreplay_uapi::{HelperId, MapType, RetType, helper_name};
 
 use super::{call, forget_packet_pointers, stack};
 use crate::check::helper_args::{self, Effect, MapArgument};
@@ -9,9 +9,6 @@ use crate::check::memory::writes_packets;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{RegState, RegType, State, locate};
-
-/// One past the highest helper id of Linux 6.18 (`__BPF_FUNC_MAX_ID`).
-const HELPER_ID_MAX: u32 = 212;
 
 pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     let helper = find(env, id)?;
@@ -60,13 +57,11 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
 /// The helper, if programs like this one may call it.
 fn find(env: &Env<'_>, id: u32) -> Checked<HelperId> {
     let Some(helper) = HelperId::from_id(id) else {
-        if id == 0 {
-            refuse!(Invalid, "program of this type cannot use helper bpf_unspec#0");
+        match helper_name(id) {
+            _ if id == 0 => refuse!(Invalid, "program of this type cannot use helper bpf_unspec#0"),
+            Some(name) => refuse!(Unsupported, "helper {name}#{id} is not supported"),
+            None => refuse!(Invalid, "invalid func unknown#{}", id as i32),
         }
-        if id >= HELPER_ID_MAX {
-            refuse!(Invalid, "invalid func unknown#{}", id as i32);
-        }
-        refuse!(Unsupported, "helper #{id} is not supported by this engine");
     };
     let proto = helper.proto();
     if !(proto.allowed)(env.program.prog_type) {

@@ -2,6 +2,7 @@ use bpfreplay_isa::{AtomicOp, Operand, Reg, Size, Width};
 use bpfreplay_uapi::SkbValue;
 
 use super::{alu, operand, read, stack, writable};
+use crate::check;
 use crate::check::context::ContextAccess;
 use crate::check::memory::{self, How, Target};
 use crate::error::{Checked, refuse};
@@ -154,6 +155,9 @@ pub(super) fn atomic(
             base.number(),
             pointer.type_name()
         ),
+        RegType::MapValue { .. } | RegType::Mem { .. } if !pointer.nullable => {
+            check::stack::aligned("value", &pointer, off.into(), size.bytes())?;
+        }
         RegType::NotInit
         | RegType::Scalar
         | RegType::MapPtr { .. }
