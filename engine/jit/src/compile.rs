@@ -85,7 +85,9 @@ enum Seldom {
 impl Compiler<'_> {
     fn fused(&mut self, fused: Fused) {
         match fused {
-            Fused::Sum { dst, src, imm } => alu::sum(&mut self.asm, Gpr::of(dst), Gpr::of(src), imm),
+            Fused::Sum { dst, left, right } => {
+                alu::sum(&mut self.asm, Gpr::of(dst), Gpr::of(left), source(right));
+            }
             Fused::Half { dst, base, off } => {
                 mem::load(&mut self.asm, Size::H, false, Gpr::of(dst), Gpr::of(base), off);
             }

@@ -8,8 +8,8 @@ use crate::liveness::Liveness;
 /// Several instructions in one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fused {
-    /// `dst = src; dst += imm`: a pointer moved on.
-    Sum { dst: Reg, src: Reg, imm: i32 },
+    /// `dst = left; dst += right`: a pointer moved on.
+    Sum { dst: Reg, left: Reg, right: Operand },
     /// `low = *(u8 *)(base + off); dst = *(u8 *)(base + off + 1); dst <<= 8; dst |= low`, in either order of the
     /// loads: a field of 2 bytes in a packed struct.
     Half { dst: Reg, base: Reg, off: i16 },
@@ -37,14 +37,13 @@ pub(crate) fn fuse(
 }
 
 fn sum(first: Instruction, second: Instruction) -> Option<Fused> {
-    let Instruction::Alu { width: Width::W64, op: AluOp::Mov, dst, src: Operand::Reg(src) } = first else {
+    let Instruction::Alu { width: Width::W64, op: AluOp::Mov, dst, src: Operand::Reg(left) } = first else {
         return None;
     };
-    let Instruction::Alu { width: Width::W64, op: AluOp::Add, dst: sum, src: Operand::Imm(imm) } = second
-    else {
+    let Instruction::Alu { width: Width::W64, op: AluOp::Add, dst: sum, src: right } = second else {
         return None;
     };
-    (sum == dst).then_some(Fused::Sum { dst, src, imm })
+    (sum == dst && right != Operand::Reg(dst)).then_some(Fused::Sum { dst, left, right })
 }
 
 /// The load of a half, and the register that held the low byte.

@@ -26,6 +26,28 @@ fn a_move_and_an_addition() {
 }
 
 #[test]
+fn a_move_and_an_addition_of_a_register() {
+    let engines = engines();
+    for dst in writable() {
+        for left in Reg::ALL {
+            for right in Reg::ALL {
+                let starts = EDGES.iter().map(|&value| {
+                    let mut machine = Machine::new();
+                    machine.registers[left.index()] = value;
+                    machine
+                });
+                let alu = |op, src| Instruction::Alu { width: Width::W64, op, dst, src: Operand::Reg(src) };
+                check(&engines, &[alu(AluOp::Mov, left), alu(AluOp::Add, right)], starts, |m, _| {
+                    m.registers[dst.index()] = m.registers[left.index()];
+                    m.registers[dst.index()] =
+                        m.registers[dst.index()].wrapping_add(m.registers[right.index()]);
+                });
+            }
+        }
+    }
+}
+
+#[test]
 fn two_bytes_of_a_half() {
     let engines = engines();
     for (low, high) in writable().flat_map(|low| writable().map(move |high| (low, high))) {

@@ -27,11 +27,14 @@ pub(crate) fn binary(asm: &mut Assembler, width: Width, op: AluOp, dst: Gpr, src
     }
 }
 
-/// `dst = src + imm`.
-pub(crate) fn sum(asm: &mut Assembler, dst: Gpr, src: Gpr, imm: i32) {
-    match i8::try_from(imm) {
-        Ok(imm) => x64!(asm; lea Rq(dst), [BYTE Rq(src) + imm]),
-        Err(_) => x64!(asm; lea Rq(dst), [Rq(src) + imm]),
+/// `dst = left + right`, in 64 bits.
+pub(crate) fn sum(asm: &mut Assembler, dst: Gpr, left: Gpr, right: Source) {
+    match right {
+        Source::Reg(right) => x64!(asm; lea Rq(dst), [Rq(left) + Rq(right)]),
+        Source::Imm(imm) => match i8::try_from(imm) {
+            Ok(imm) => x64!(asm; lea Rq(dst), [BYTE Rq(left) + imm]),
+            Err(_) => x64!(asm; lea Rq(dst), [Rq(left) + imm]),
+        },
     }
 }
 
