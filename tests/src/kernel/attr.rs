@@ -60,6 +60,12 @@ attrs! {
         line_info_cnt: u32,
         attach_btf_id: u32,
     }
+    /// `BPF_OBJ_PIN`.
+    ObjPin {
+        pathname: u64,
+        bpf_fd: u32,
+        file_flags: u32,
+    }
     /// `BPF_PROG_TEST_RUN`.
     ProgTestRun {
         prog_fd: u32,

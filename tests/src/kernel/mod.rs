@@ -2,11 +2,15 @@
 //!
 //! ```text
 //!   Program, MapSpec ──▶ KernelInstance ──test_run──▶ r0, bytes, context, maps
+//!                              └──tc──▶ LiveLink ──send──▶ drops, maps
 //! ```
 
 mod attr;
 mod instance;
+mod link;
+mod net;
 mod sys;
 
 pub use instance::{KernelInstance, LoadError, RefusedProgram, possible_cpus};
+pub use link::{LiveHook, LiveLink, NoLink};
 pub use sys::{Fd, Kernel, TestRun, Unavailable};

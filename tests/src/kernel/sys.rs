@@ -1,6 +1,7 @@
 //! The one file that makes the system call.
 #![allow(unsafe_code, reason = "bpf(2) takes a union of raw addresses")]
 
+use std::ffi::CString;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -9,7 +10,7 @@ use bpfreplay_isa::Insn;
 use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::MapType;
 
-use super::attr::{BtfLoad, FuncInfoRec, LineInfoRec, MapCreate, MapElem, ProgLoad, ProgTestRun};
+use super::attr::{BtfLoad, FuncInfoRec, LineInfoRec, MapCreate, MapElem, ObjPin, ProgLoad, ProgTestRun};
 
 /// A map, program or BTF object of the kernel.
 pub type Fd = OwnedFd;
@@ -47,6 +48,7 @@ const MAP_UPDATE_ELEM: libc::c_long = 2;
 const MAP_DELETE_ELEM: libc::c_long = 3;
 const MAP_GET_NEXT_KEY: libc::c_long = 4;
 const PROG_LOAD: libc::c_long = 5;
+const OBJ_PIN: libc::c_long = 6;
 const PROG_TEST_RUN: libc::c_long = 10;
 const BTF_LOAD: libc::c_long = 18;
 const MAP_FREEZE: libc::c_long = 22;
@@ -153,6 +155,18 @@ impl Kernel {
     /// The kernel's.
     pub fn freeze(self, map: &Fd) -> io::Result<()> {
         bpf(MAP_FREEZE, &mut elem(map, 0, 0, 0)).map(drop)
+    }
+
+    /// `BPF_OBJ_PIN`: gives a map or program a name in a bpf filesystem.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn pin(self, object: &Fd, path: &str) -> io::Result<()> {
+        let path = CString::new(path)?;
+        let mut attr =
+            ObjPin { pathname: path.as_ptr() as u64, bpf_fd: object.as_raw_fd() as u32, file_flags: 0 };
+        bpf(OBJ_PIN, &mut attr).map(drop)
     }
 
     /// `BPF_BTF_LOAD`.
