@@ -105,7 +105,7 @@ impl Target {
     fn is(&self, capture: &Capture) -> bool {
         match (self, capture) {
             (Target::File(out), Capture::Path(read)) => same_file(out, read),
-            (Target::Stdout, _) | (_, Capture::Stdin) => false,
+            (Target::Stdout, _) | (_, Capture::Stdin | Capture::Memory(_)) => false,
         }
     }
 }

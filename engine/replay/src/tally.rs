@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use bpfreplay_runtime::{ExecutionContext, Fault, ProgramId, SkBuff};
 use bpfreplay_tc::Observer;
+use foldhash::fast::FixedState;
 
 /// Prog array indexes counted without hashing; what lies above is counted in a map.
 const DENSE_INDEXES: usize = 1024;
@@ -29,7 +30,7 @@ struct TailCalls {
     /// By index: how many, and to which program they went.
     dense: Vec<(u64, ProgramId)>,
     /// By index and target: high indexes, and slots whose program was replaced while frames were running.
-    other: HashMap<(u32, ProgramId), u64>,
+    other: HashMap<(u32, ProgramId), u64, FixedState>,
 }
 
 /// Tail calls taken, added up.

@@ -66,6 +66,7 @@ impl Filter {
     }
 
     /// linux: net/sched/cls_bpf.c cls_bpf_classify, the part after the program ran.
+    #[inline]
     pub(crate) fn result(&self, retval: i32, skb: &SkBuff, own_reclassify: bool) -> FilterResult {
         match &self.mode {
             Mode::DirectAction => FilterResult {
@@ -85,6 +86,7 @@ const TC_H_MAJ_MASK: u32 = 0xffff_0000;
 
 /// linux: net/sched/cls_bpf.c cls_bpf_exec_opcode. What is not listed reads as UNSPEC, RECLASSIFY with it: no
 /// direct-action program restarts a classification, unless the hook is in our [`crate::Reclassify::Verdict`] mode.
+#[inline]
 fn direct_action(retval: i32, own_reclassify: bool) -> i32 {
     match retval {
         tc::TC_ACT_OK | tc::TC_ACT_SHOT | tc::TC_ACT_STOLEN | tc::TC_ACT_REDIRECT | tc::TC_ACT_TRAP => retval,
@@ -96,6 +98,7 @@ fn direct_action(retval: i32, own_reclassify: bool) -> i32 {
 impl Protocol {
     /// Whether a packet with this `skb_protocol` (network order, as the skb has it) is seen.
     #[must_use]
+    #[inline]
     pub fn matches(self, protocol: u16) -> bool {
         match self {
             Protocol::All => true,
@@ -105,6 +108,7 @@ impl Protocol {
 }
 
 /// linux: include/linux/if_vlan.h skb_protocol(skb, false).
+#[inline]
 pub(crate) fn skb_protocol(skb: &SkBuff) -> u16 {
     if skb.vlan_present != 0 { skb.vlan_proto } else { skb.protocol }
 }

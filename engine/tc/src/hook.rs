@@ -148,6 +148,7 @@ impl Hook {
     /// Runs a packet through the filters and sets `tc_index` by the verdict.
     ///
     /// linux: net/core/dev.c tc_run, net/sched/cls_api.c __tcf_classify, net/sched/cls_bpf.c cls_bpf_classify.
+    #[inline]
     pub fn classify(
         &self,
         skb: &mut SkBuff,
@@ -197,11 +198,13 @@ impl Hook {
         done
     }
 
+    #[inline]
     fn chain_start(&self, chain: u32) -> usize {
         // Chain 0 is nearly always the only one, and sorts first.
         if chain == 0 { 0 } else { self.filters.partition_point(|filter| filter.chain < chain) }
     }
 
+    #[inline]
     fn verdict(&self, action: i32, exec: &ExecutionContext) -> Verdict {
         match action {
             tc::TC_ACT_OK => Verdict::Ok,

@@ -50,6 +50,7 @@ impl DropReason {
 impl Verdict {
     /// The `TC_ACT_*` number.
     #[must_use]
+    #[inline]
     pub const fn action(self) -> i32 {
         match self {
             Verdict::Unspec => tc::TC_ACT_UNSPEC,
@@ -66,6 +67,7 @@ impl Verdict {
 
     /// Why it was dropped, if it was.
     #[must_use]
+    #[inline]
     pub const fn drop_reason(self) -> Option<DropReason> {
         match self {
             Verdict::Shot(reason) => Some(reason),

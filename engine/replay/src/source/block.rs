@@ -35,12 +35,14 @@ pub struct Frame {
 impl Block {
     /// The bytes of a frame, from its link-layer header on.
     #[must_use]
+    #[inline]
     pub fn bytes(&self, frame: &Frame) -> &[u8] {
         &self.bytes[frame.offset as usize..][..frame.len as usize]
     }
 
     /// The link type of a frame.
     #[must_use]
+    #[inline]
     pub fn link(&self, frame: &Frame) -> LinkType {
         self.interfaces[frame.interface as usize].link
     }

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,6 +17,8 @@ pub enum Capture {
     Stdin,
     /// A file or a FIFO.
     Path(PathBuf),
+    /// The bytes of a capture.
+    Memory(Arc<[u8]>),
 }
 
 impl Capture {
@@ -25,16 +28,19 @@ impl Capture {
         match self {
             Capture::Stdin => "standard input".to_owned(),
             Capture::Path(path) => path.display().to_string(),
+            Capture::Memory(_) => "memory".to_owned(),
         }
     }
 }
 
 /// An open capture.
 #[derive(Debug)]
-pub(crate) struct Input {
-    file: File,
+pub(crate) enum Input {
+    /// Reading never waits.
+    File(File),
     /// A pipe or terminal: reading may wait for ever.
-    may_wait: bool,
+    Pipe(File),
+    Memory(io::Cursor<Arc<[u8]>>),
 }
 
 /// How a read went.
@@ -51,20 +57,24 @@ impl Input {
         let file = match capture {
             Capture::Stdin => File::from(io::stdin().as_fd().try_clone_to_owned()?),
             Capture::Path(path) => File::open(path)?,
+            Capture::Memory(bytes) => return Ok(Input::Memory(io::Cursor::new(Arc::clone(bytes)))),
         };
         let metadata = file.metadata()?;
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        Ok(Input { may_wait: !metadata.is_file(), file })
+        Ok(if metadata.is_file() { Input::File(file) } else { Input::Pipe(file) })
     }
 
     pub(crate) fn read(&mut self, into: &mut [u8], stop: &AtomicBool) -> io::Result<ReadOutcome> {
         loop {
-            if self.may_wait && !wait_for_input(self.file.as_fd(), stop)? {
-                return Ok(ReadOutcome::Stopped);
-            }
-            match self.file.read(into) {
+            let read = match self {
+                Input::File(file) => file.read(into),
+                Input::Pipe(file) if wait_for_input(file.as_fd(), stop)? => file.read(into),
+                Input::Pipe(_) => return Ok(ReadOutcome::Stopped),
+                Input::Memory(bytes) => bytes.read(into),
+            };
+            match read {
                 Ok(0) => return Ok(ReadOutcome::End),
                 Ok(n) => return Ok(ReadOutcome::Bytes(n)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

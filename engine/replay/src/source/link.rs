@@ -87,9 +87,16 @@ pub struct EthernetView<'a> {
 /// # Errors
 ///
 /// A link type that is not supported, or a frame that has no Ethernet form.
+#[inline]
 pub fn as_ethernet(link: LinkType, frame: &[u8]) -> Result<EthernetView<'_>, Refusal> {
     match link {
         LinkType::ETHERNET => Ok(EthernetView { header: None, rest: frame, pkt_type: None }),
+        other => with_header(other, frame),
+    }
+}
+
+fn with_header(link: LinkType, frame: &[u8]) -> Result<EthernetView<'_>, Refusal> {
+    match link {
         LinkType::RAW | LinkType::DLT_RAW | LinkType::DLT_RAW_OPENBSD => {
             match frame.first().map(|byte| byte >> 4) {
                 Some(4) => Ok(bare(ETH_P_IP, frame)),
