@@ -95,7 +95,7 @@ fn the_kernel_agrees() {
             (Ok(_), Some(text)) => failures.push(format!("{name}: the kernel accepts, expected {text:?}")),
             (Err(LoadError::Program(refused)), Some(text)) if refused.log.contains(text) => {}
             (Err(error), Some(text)) => {
-                failures.push(format!("{name}: expected {text:?}, the kernel: {error}"))
+                failures.push(format!("{name}: expected {text:?}, the kernel: {error}"));
             }
             (Err(error), None) => failures.push(format!("{name}: the kernel refuses: {error}")),
         }
