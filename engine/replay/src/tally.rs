@@ -16,6 +16,8 @@ pub(crate) struct Tally {
     tail_calls: Vec<TailCalls>,
     /// The first fault.
     pub(crate) fault: Option<Fault>,
+    /// Whether anybody asks for `path`.
+    pub(crate) keep_path: bool,
     /// Whether a run of the frame faulted.
     pub(crate) frame_faulted: bool,
     /// The programs of the frame so far, over all filters and passes.
@@ -56,16 +58,17 @@ impl Tally {
     /// Counts one run by the path it left.
     #[inline]
     pub(crate) fn ran(&mut self, exec: &ExecutionContext) {
-        let path = exec.path();
-        self.frame_tail_calls += path.len() as u32 - 1;
-        let mut caller = None;
-        for entry in path {
-            self.path.push(entry.prog);
-            *slot(&mut self.runs, entry.prog as usize) += 1;
-            if let Some(caller) = caller {
-                slot(&mut self.tail_calls, caller as usize).count(entry.index, entry.prog);
-            }
-            caller = Some(entry.prog);
+        let Some((entry, hops)) = exec.path().split_first() else { return };
+        *slot(&mut self.runs, entry.prog as usize) += 1;
+        let mut caller = entry.prog;
+        for hop in hops {
+            *slot(&mut self.runs, hop.prog as usize) += 1;
+            slot(&mut self.tail_calls, caller as usize).count(hop.index, hop.prog);
+            caller = hop.prog;
+        }
+        self.frame_tail_calls += hops.len() as u32;
+        if self.keep_path {
+            self.path.extend(exec.path().iter().map(|entry| entry.prog));
         }
         if let Some(fault) = exec.fault {
             self.frame_faulted = true;
@@ -102,6 +105,11 @@ impl TailCalls {
                 return;
             }
         }
+        self.count_apart(index, target);
+    }
+
+    #[inline(never)]
+    fn count_apart(&mut self, index: u32, target: ProgramId) {
         *self.other.entry((index, target)).or_default() += 1;
     }
 }
@@ -111,9 +119,14 @@ impl TailCalls {
 #[inline]
 fn slot<T: Default>(of: &mut Vec<T>, at: usize) -> &mut T {
     if at >= of.len() {
-        of.resize_with(at + 1, T::default);
+        grow(of, at);
     }
     &mut of[at]
+}
+
+#[cold]
+fn grow<T: Default>(of: &mut Vec<T>, at: usize) {
+    of.resize_with(at + 1, T::default);
 }
 
 impl Observer for Tally {
@@ -140,7 +153,7 @@ mod tests {
 
     #[test]
     fn hops_are_counted_by_caller_index_and_target() {
-        let mut tally = Tally::default();
+        let mut tally = Tally { keep_path: true, ..Tally::default() };
         run(&mut tally, &[(1, 0), (2, 6)]);
         run(&mut tally, &[(1, 0), (2, 6), (1, 3), (3, 5000)]);
         // A slot replaced while frames were running.

@@ -104,6 +104,12 @@ impl<'a> Worker<'a> {
         let mut batch = exec.batch();
         let mut second =
             others.first_mut().map(|lane| (lane.exec.batch(), lane.setup, &mut lane.tally, &mut lane.memory));
+        // Most replays only count: then nobody asks for the path, and a frame is done when it is counted.
+        let only_counted = second.is_none() && part.is_none();
+        tally.keep_path = !only_counted;
+        if let Some((_, _, tally, _)) = &mut second {
+            tally.keep_path = true;
+        }
         for position in positions {
             let Some(frame) = block.frames.get(position as usize) else { continue };
             let bytes = block.bytes(frame);
@@ -116,16 +122,27 @@ impl<'a> Worker<'a> {
             let started = frames.is_multiple_of(SAMPLE_EVERY).then(Instant::now);
             *frames = frames.wrapping_add(1);
             let link = block.link(frame);
-            let outcome = memory.run(shared.hook, &setup.pipeline, (link, bytes), frame, &mut batch, tally);
+            tally.begin_frame();
+            let outcome = match memory.load(shared.hook, link, bytes, frame) {
+                Ok(skb) => {
+                    batch.now_ns = frame.time_ns;
+                    let result = setup.pipeline.run(skb, &mut batch, tally);
+                    Ok((result, &*skb))
+                }
+                Err(refusal) => Err(refusal),
+            };
             if let Some(started) = started {
                 latency.saturating_record(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
             }
             count(counters, &outcome, tally);
+            if only_counted && !tally.frame_faulted {
+                continue;
+            }
             let number = block.first_frame + u64::from(position);
             let mut differs = None;
             if let Some((batch, setup_b, tally_b, memory_b)) = &mut second {
                 let again =
-                    memory_b.run_again(shared.hook, &setup_b.pipeline, (link, bytes), frame, batch, tally_b);
+                    run_again(memory_b, shared.hook, &setup_b.pipeline, (link, bytes), frame, batch, tally_b);
                 let (a, b) = (left(&outcome, tally, setup), left(&again, tally_b, setup_b));
                 differs = difference::compare(number, &a, &b);
             }
@@ -157,58 +174,57 @@ impl<'a> Lane<'a> {
 }
 
 impl PacketMemory {
-    /// Inlined into the loop over frames, which is where results are used: through memory they would cost as much as
-    /// all the rest.
+    /// Shows a frame to programs as the hook does.
     #[inline(always)]
-    fn run<'f>(
+    fn load<'f>(
         &'f mut self,
         hook: &skb::Hook,
-        pipeline: &Pipeline,
-        (link, captured): (LinkType, &'f [u8]),
+        link: LinkType,
+        captured: &'f [u8],
         frame: &Frame,
-        batch: &mut Batch<'_>,
-        tally: &mut Tally,
-    ) -> Outcome<'f> {
-        tally.begin_frame();
+    ) -> Result<&'f mut SkBuff, Refusal> {
         let view = as_ethernet(link, captured)?;
-        let (bytes, added) = match view.header {
-            None if self.in_place => (Bytes::Shared(view.rest), 0),
-            None => (Bytes::Copied(view.rest), 0),
+        let (bytes, wire_len) = match view.header {
+            None if self.in_place => (Bytes::Shared(view.rest), frame.orig_len),
+            None => (Bytes::Copied(view.rest), frame.orig_len),
             Some(header) => {
                 self.rebuilt.clear();
                 self.rebuilt.extend_from_slice(&header);
                 self.rebuilt.extend_from_slice(view.rest);
-                // On the wire it was longer by what it now is longer than the capture's bytes, or shorter.
-                (Bytes::Copied(&self.rebuilt), self.rebuilt.len() as i64 - i64::from(frame.len))
+                // On the wire, too, it would have been longer or shorter by this.
+                let added = self.rebuilt.len() as i64 - i64::from(frame.len);
+                let wire_len = u32::try_from(i64::from(frame.orig_len) + added).unwrap_or(frame.orig_len);
+                (Bytes::Copied(&self.rebuilt), wire_len)
             }
         };
-        let wire_len = u32::try_from(i64::from(frame.orig_len) + added).unwrap_or(frame.orig_len);
         let framed = skb::Frame { bytes, link: Link::Ethernet, wire_len, time_ns: frame.time_ns };
         let skb = self.packet.load(framed, hook).map_err(Refusal::Hook)?;
         if let Some(pkt_type) = view.pkt_type {
             skb.pkt_type = pkt_type;
         }
-        batch.now_ns = frame.time_ns;
-        let result = pipeline.run(skb, batch, tally);
-        Ok((result, skb))
-    }
-
-    /// The same for the second engine, out of the way of the first.
-    #[inline(never)]
-    fn run_again<'f>(
-        &'f mut self,
-        hook: &skb::Hook,
-        pipeline: &Pipeline,
-        frame_bytes: (LinkType, &'f [u8]),
-        frame: &Frame,
-        batch: &mut Batch<'_>,
-        tally: &mut Tally,
-    ) -> Outcome<'f> {
-        self.run(hook, pipeline, frame_bytes, frame, batch, tally)
+        Ok(skb)
     }
 }
 
-#[inline]
+/// Runs a frame on the second engine, out of the way of the first.
+#[inline(never)]
+fn run_again<'f>(
+    memory: &'f mut PacketMemory,
+    hook: &skb::Hook,
+    pipeline: &Pipeline,
+    (link, captured): (LinkType, &'f [u8]),
+    frame: &Frame,
+    batch: &mut Batch<'_>,
+    tally: &mut Tally,
+) -> Outcome<'f> {
+    tally.begin_frame();
+    let skb = memory.load(hook, link, captured, frame)?;
+    batch.now_ns = frame.time_ns;
+    let result = pipeline.run(skb, batch, tally);
+    Ok((result, skb))
+}
+
+#[inline(always)]
 fn count(counters: &mut Counters, outcome: &Outcome<'_>, tally: &Tally) {
     match outcome {
         Ok(_) if tally.frame_faulted => counters.faulted += 1,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bpfreplay_runtime::{Executable, SkBuff};
 use bpfreplay_uapi::tc;
 
-use crate::Action;
+use crate::{Action, Reclassify};
 
 /// One `cls_bpf` entry: which packets it sees, the program, and what its return value means.
 #[derive(Clone, Debug)]
@@ -67,17 +67,23 @@ impl Filter {
 
     /// linux: net/sched/cls_bpf.c cls_bpf_classify, the part after the program ran.
     #[inline]
-    pub(crate) fn result(&self, retval: i32, skb: &SkBuff, own_reclassify: bool) -> FilterResult {
+    pub(crate) fn result(&self, retval: i32, skb: &SkBuff, reclassify: Reclassify) -> FilterResult {
         match &self.mode {
             Mode::DirectAction => FilterResult {
-                action: direct_action(retval, own_reclassify),
+                action: direct_action(retval, reclassify),
                 classid: (self.classid & TC_H_MAJ_MASK) | u32::from(skb.tc_classid),
             },
-            Mode::Classid(actions) => match retval {
-                0 => NO_MATCH,
-                -1 => FilterResult { action: crate::action::exec(actions), classid: self.classid },
-                class => FilterResult { action: crate::action::exec(actions), classid: class as u32 },
-            },
+            Mode::Classid(actions) => self.classid_result(retval, actions),
+        }
+    }
+
+    /// Out of the way of direct action, which nearly all programs use.
+    #[inline(never)]
+    fn classid_result(&self, retval: i32, actions: &[Action]) -> FilterResult {
+        match retval {
+            0 => NO_MATCH,
+            -1 => FilterResult { action: crate::action::exec(actions), classid: self.classid },
+            class => FilterResult { action: crate::action::exec(actions), classid: class as u32 },
         }
     }
 }
@@ -85,12 +91,12 @@ impl Filter {
 const TC_H_MAJ_MASK: u32 = 0xffff_0000;
 
 /// linux: net/sched/cls_bpf.c cls_bpf_exec_opcode. What is not listed reads as UNSPEC, RECLASSIFY with it: no
-/// direct-action program restarts a classification, unless the hook is in our [`crate::Reclassify::Verdict`] mode.
+/// direct-action program restarts a classification, unless the hook is in our [`Reclassify::Verdict`] mode.
 #[inline]
-fn direct_action(retval: i32, own_reclassify: bool) -> i32 {
+fn direct_action(retval: i32, reclassify: Reclassify) -> i32 {
     match retval {
         tc::TC_ACT_OK | tc::TC_ACT_SHOT | tc::TC_ACT_STOLEN | tc::TC_ACT_REDIRECT | tc::TC_ACT_TRAP => retval,
-        tc::TC_ACT_RECLASSIFY if own_reclassify => retval,
+        tc::TC_ACT_RECLASSIFY if reclassify == Reclassify::Verdict => retval,
         _ => tc::TC_ACT_UNSPEC,
     }
 }

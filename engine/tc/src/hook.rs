@@ -169,7 +169,7 @@ impl Hook {
             done.retval = retval;
             done.runs += 1;
             observer.ran(batch, skb, retval);
-            let result = filter.result(retval as i32, skb, self.reclassify == Reclassify::Verdict);
+            let result = filter.result(retval as i32, skb, self.reclassify);
             if result.action < 0 {
                 continue;
             }
