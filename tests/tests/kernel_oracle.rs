@@ -14,7 +14,7 @@ use bpfreplay_program::Program;
 use bpfreplay_tests::Kernel;
 use bpfreplay_tests::captures::{self, test_run_frames};
 use bpfreplay_tests::case::{Engine, KernelEngine, Loaded, Outcome};
-use bpfreplay_tests::kernel::possible_cpus;
+use bpfreplay_tests::kernel::{possible_cpus, stay_on_this_cpu};
 use bpfreplay_uapi::MapType;
 
 /// Differences shown for one program before the rest is only counted.
@@ -26,7 +26,10 @@ const DELIBERATE: &[(&str, &str, &str)] = &[];
 #[test]
 fn engines_agree_with_the_kernel_frame_by_frame() {
     let kernel = match Kernel::probe() {
-        Ok(kernel) => Some(KernelEngine(kernel)),
+        Ok(kernel) => {
+            stay_on_this_cpu().expect("the thread can be kept on a CPU");
+            Some(KernelEngine(kernel))
+        }
         Err(reason) => {
             eprintln!(
                 "skipped: the kernel as a judge: {reason}; JIT and interpreter are compared all the same"

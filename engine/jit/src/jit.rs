@@ -64,6 +64,7 @@ impl Jit {
             _stub: Arc::clone(&self.stub),
             offsets: compiled.offsets,
             _maps: maps.to_vec(),
+            cpus: maps.iter().filter(|map| map.is_per_cpu()).map(|map| map.cpus()).min().unwrap_or(u32::MAX),
         }))
     }
 }

@@ -22,6 +22,8 @@ pub struct JitedProgram {
     pub(crate) offsets: Vec<u32>,
     /// What the code has addresses of.
     pub(crate) _maps: Vec<Arc<Map>>,
+    /// CPUs that its per-CPU maps have values for: the code indexes them by `ExecutionContext::cpu` unchecked.
+    pub(crate) cpus: u32,
 }
 
 impl JitedProgram {
@@ -53,8 +55,20 @@ impl Executable for JitedProgram {
 
     #[allow(unsafe_code, reason = "runs machine code")]
     fn run(&self, context: Context<'_>, batch: &mut Batch<'_>) -> u64 {
+        assert!(
+            batch.cpu < self.cpus,
+            "{}: made for {} CPUs, not for CPU {}",
+            self.info.name,
+            self.cpus,
+            batch.cpu
+        );
         let ctx = match context {
             Context::Skb(skb) => {
+                assert!(
+                    skb.is_exclusive() || !self.info.writes_packet,
+                    "{}: it writes packets, and this one is shared",
+                    self.info.name
+                );
                 assert!(self.info.prog_type.has_skb(), "{}: its context is not a __sk_buff", self.info.name);
                 std::ptr::from_mut(skb).cast()
             }

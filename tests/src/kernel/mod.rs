@@ -13,4 +13,4 @@ mod sys;
 
 pub use instance::{KernelInstance, LoadError, RefusedProgram, possible_cpus};
 pub use link::{LiveHook, LiveLink, NoLink};
-pub use sys::{Fd, Kernel, TestRun, Unavailable};
+pub use sys::{Fd, Kernel, TestRun, Unavailable, stay_on_this_cpu};

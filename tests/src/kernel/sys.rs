@@ -275,6 +275,25 @@ impl Kernel {
     }
 }
 
+/// Keeps the calling thread on the CPU it is on. A program that looks at its CPU's values across runs otherwise sees
+/// another CPU's when the thread moves; our engines have one worker, which is one CPU.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn stay_on_this_cpu() -> io::Result<()> {
+    // SAFETY: takes nothing.
+    let cpu = unsafe { libc::sched_getcpu() };
+    let cpu = usize::try_from(cpu).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: a set of bits; all zero is a value of it.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `cpu` is the number of a CPU, which the set has room for.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    // SAFETY: the set is valid for reads of the size stated; 0 is the calling thread.
+    let result = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Calls bpf(2). Every address in `attr` is of a buffer the caller holds across the call, with the size stated beside
 /// it.
 fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<i32> {
