@@ -21,6 +21,13 @@ pub(crate) struct Counters {
     pub restarts: u64,
 }
 
+impl Counters {
+    #[inline(never)]
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        *self.refused.entry(refusal).or_default() += 1;
+    }
+}
+
 /// Frames by verdict.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
@@ -36,18 +43,20 @@ pub(crate) struct Verdicts {
 impl Verdicts {
     #[inline]
     pub(crate) fn count(&mut self, action: i32, reason: Option<DropReason>) {
-        if reason == Some(DropReason::TcReclassifyLoop) {
-            self.reclassify_loop += 1;
-            return;
-        }
         // One past the number: UNSPEC is -1.
-        if let Some(count) = self.named.get_mut(action.wrapping_add(1) as usize) {
-            *count += 1;
-            if reason.is_some() {
+        match (self.named.get_mut(action.wrapping_add(1) as usize), reason) {
+            (Some(count), None) => *count += 1,
+            (Some(count), Some(DropReason::TcIngress | DropReason::TcEgress)) => {
+                *count += 1;
                 self.hook_drop = reason;
             }
-            return;
+            (_, Some(DropReason::TcReclassifyLoop)) => self.reclassify_loop += 1,
+            (None, _) => self.count_unnamed(action),
         }
+    }
+
+    #[inline(never)]
+    fn count_unnamed(&mut self, action: i32) {
         if self.unnamed.len() < MAX_UNNAMED_VERDICTS || self.unnamed.contains_key(&action) {
             *self.unnamed.entry(action).or_default() += 1;
         } else {

@@ -232,7 +232,7 @@ fn count(counters: &mut Counters, outcome: &Outcome<'_>, tally: &Tally) {
             counters.verdicts.count(done.action, done.drop_reason);
             counters.restarts += u64::from(done.restarts);
         }
-        Err(refusal) => *counters.refused.entry(*refusal).or_default() += 1,
+        Err(refusal) => counters.refuse(*refusal),
     }
 }
 

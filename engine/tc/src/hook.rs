@@ -51,6 +51,17 @@ pub struct Classified {
     pub restarts: u32,
 }
 
+/// Where a classification goes after a filter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Next {
+    /// Nowhere: the filter decided.
+    Done,
+    /// To the next filter of the chain.
+    Filter,
+    /// To the first filter of this chain: a restart.
+    Chain(u32),
+}
+
 /// Sees every program run of a classification while its path and context are still there.
 pub trait Observer {
     /// A filter's program ended with this r0. (A fault the interpreter stopped at is in `exec`.)
@@ -157,54 +168,84 @@ impl Hook {
     ) -> Classified {
         batch.redirect = None;
         let mut done = Classified { verdict: Verdict::Unspec, retval: 0, runs: 0, restarts: 0 };
-        let mut at = self.chain_start(0);
-        let mut chain = 0;
-        while let Some(filter) = self.filters.get(at).filter(|filter| filter.chain == chain) {
-            at += 1;
-            if !filter.protocol.matches(skb_protocol(skb)) {
-                continue;
-            }
-            skb.tc_classid = filter.classid as u16;
-            let retval = filter.program.run(Context::Skb(skb), batch) as u32;
-            done.retval = retval;
-            done.runs += 1;
-            observer.ran(batch, skb, retval);
-            let result = filter.result(retval as i32, skb, self.reclassify);
-            if result.action < 0 {
-                continue;
-            }
-            // RECLASSIFY starts again in chain 0, whichever chain asked; GOTO_CHAIN never comes back.
-            let next_chain = match result.action {
-                tc::TC_ACT_RECLASSIFY => 0,
-                action if is_extended(action, tc::TC_ACT_GOTO_CHAIN) => {
-                    (action & tc::TC_ACT_EXT_VAL_MASK) as u32
-                }
-                action => {
-                    if action == tc::TC_ACT_OK {
-                        skb.tc_index = result.classid as u16;
-                    }
-                    done.verdict = self.verdict(action, batch);
-                    return done;
-                }
-            };
-            if done.restarts == MAX_RECLASSIFY_LOOP {
-                done.verdict = Verdict::Shot(DropReason::TcReclassifyLoop);
-                return done;
-            }
-            done.restarts += 1;
-            chain = next_chain;
-            at = self.chain_start(chain);
+        // Chain 0 sorts first. Nearly always its first filter decides, or is the only one: that is the short way.
+        let Some(first) = self.filters.first().filter(|filter| filter.chain == 0) else { return done };
+        match self.ask(first, skb, batch, observer, &mut done) {
+            Next::Done => {}
+            Next::Filter if self.filters.len() == 1 => {}
+            next => self.walk(next, skb, batch, observer, &mut done),
         }
         done
     }
 
-    #[inline]
-    fn chain_start(&self, chain: u32) -> usize {
-        // Chain 0 is nearly always the only one, and sorts first.
-        if chain == 0 { 0 } else { self.filters.partition_point(|filter| filter.chain < chain) }
+    /// Goes on after the first filter.
+    #[inline(never)]
+    fn walk(
+        &self,
+        mut next: Next,
+        skb: &mut SkBuff,
+        batch: &mut Batch<'_>,
+        observer: &mut impl Observer,
+        done: &mut Classified,
+    ) {
+        let (mut at, mut chain) = (0, 0);
+        loop {
+            match next {
+                Next::Done => return,
+                Next::Filter => at += 1,
+                Next::Chain(_) if done.restarts == MAX_RECLASSIFY_LOOP => {
+                    done.verdict = Verdict::Shot(DropReason::TcReclassifyLoop);
+                    return;
+                }
+                Next::Chain(number) => {
+                    done.restarts += 1;
+                    chain = number;
+                    at = self.filters.partition_point(|filter| filter.chain < chain);
+                }
+            }
+            let Some(filter) = self.filters.get(at).filter(|filter| filter.chain == chain) else { return };
+            next = self.ask(filter, skb, batch, observer, done);
+        }
     }
 
-    #[inline]
+    /// Asks one filter.
+    #[inline(always)]
+    fn ask(
+        &self,
+        filter: &Filter,
+        skb: &mut SkBuff,
+        batch: &mut Batch<'_>,
+        observer: &mut impl Observer,
+        done: &mut Classified,
+    ) -> Next {
+        if !filter.protocol.matches(skb_protocol(skb)) {
+            return Next::Filter;
+        }
+        skb.tc_classid = filter.classid as u16;
+        done.retval = filter.program.run(Context::Skb(skb), batch) as u32;
+        done.runs += 1;
+        observer.ran(batch, skb, done.retval);
+        let result = filter.result(done.retval as i32, skb, self.reclassify);
+        match result.action {
+            tc::TC_ACT_OK => {
+                skb.tc_index = result.classid as u16;
+                done.verdict = Verdict::Ok;
+                Next::Done
+            }
+            // RECLASSIFY starts again in chain 0, whichever chain asked; GOTO_CHAIN never comes back.
+            tc::TC_ACT_RECLASSIFY => Next::Chain(0),
+            action if action < 0 => Next::Filter,
+            action if is_extended(action, tc::TC_ACT_GOTO_CHAIN) => {
+                Next::Chain((action & tc::TC_ACT_EXT_VAL_MASK) as u32)
+            }
+            action => {
+                done.verdict = self.verdict(action, batch);
+                Next::Done
+            }
+        }
+    }
+
+    #[inline(never)]
     fn verdict(&self, action: i32, exec: &ExecutionContext) -> Verdict {
         match action {
             tc::TC_ACT_OK => Verdict::Ok,
