@@ -152,6 +152,20 @@ fn the_outer_tag_goes_to_the_metadata_at_ingress_alone() {
     assert_eq!(Packet::new().load(frame(&bytes), &hook("ingress")).unwrap().protocol, 1_u16.to_be());
 }
 
+/// As a live egress hook has it: tags are followed to what they carry, but not further than seven, and not to type 0.
+#[test]
+fn the_network_header_is_behind_the_tags_at_egress() {
+    let tag = [0x81, 0, 0, 5];
+    for (tags, carried, net) in
+        [(1, [8, 0], 18), (7, [8, 0], 42), (8, [8, 0], 14), (1, [0, 0], 14), (2, [0, 0x30], 22)]
+    {
+        let bytes = ethernet(MAC, &[&tag.repeat(tags)[..], &carried].concat(), 90);
+        let mut packet = Packet::new();
+        let skb = packet.load(frame(&bytes), &hook("egress")).unwrap();
+        assert_eq!(skb.header_offset(Header::Net), net, "{tags} tags, {carried:x?}");
+    }
+}
+
 #[test]
 fn frames_linux_would_not_show_are_refused_with_the_reason() {
     let ip = |len| ethernet(MAC, &[8, 0], 0)[..14].iter().copied().chain(0..len).collect::<Vec<u8>>();

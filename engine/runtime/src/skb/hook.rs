@@ -276,7 +276,8 @@ fn tagged_depth(skb: &SkBuff, mut proto: u16) -> u32 {
     let mut depth = ETH_HLEN;
     for _ in 0..VLAN_MAX_DEPTH {
         if !is_vlan(proto) {
-            return depth;
+            // Type 0 is also how that function says that it found nothing.
+            return if proto == 0 { ETH_HLEN } else { depth };
         }
         let Some(&[_, _, hi, lo]) = skb.at(depth, VLAN_HLEN).and_then(|tag| tag.first_chunk()) else {
             return ETH_HLEN;
