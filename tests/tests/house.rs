@@ -178,7 +178,9 @@ fn has_unsafe_code(text: &str) -> bool {
     text.lines().any(|line| {
         let code = line.split("//").next().unwrap_or_default();
         let outside_strings: String = code.split('"').step_by(2).collect();
-        outside_strings.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == concat!("un", "safe"))
+        outside_strings
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|word| word == concat!("un", "safe"))
     })
 }
 
