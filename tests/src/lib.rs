@@ -8,6 +8,7 @@
 
 pub mod captures;
 pub mod case;
+pub mod fuzz;
 pub mod kernel;
 
 pub use kernel::Kernel;

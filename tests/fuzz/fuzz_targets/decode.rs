@@ -1,20 +1,3 @@
-//! Any bytes as instructions: what decodes encodes to the same bytes, and its text assembles to the same instruction.
 #![no_main]
 
-use bpfreplay_isa::{Insn, assemble, decode, encode};
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| {
-    let insns: Vec<Insn> = bytes.as_chunks::<8>().0.iter().copied().map(Insn::from_le_bytes).collect();
-    for pc in 0..insns.len() {
-        let Ok(instruction) = decode(&insns, pc) else { continue };
-        let (first, second) = encode(instruction);
-        assert_eq!(first, insns[pc], "{instruction}");
-        if let Some(second) = second {
-            assert_eq!(second, insns[pc + 1], "{instruction}");
-        }
-        let text = instruction.to_string();
-        let again = assemble(&text, &()).unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(again.insns[0], first, "{text}");
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bpfreplay_tests::fuzz::decode(bytes));
