@@ -91,7 +91,7 @@ impl Plan<'_> {
         match self.helper(pc, helper) {
             HelperCall::Array(_, Some(_)) | HelperCall::Cpu | HelperCall::Clock => RegSet::NONE,
             HelperCall::Array(_, None) => RegSet::NONE.with(Reg::R2),
-            HelperCall::Function(_) => RegSet::args(helper.proto().args.len()),
+            HelperCall::Function(_) => RegSet::args(helper.registers_read()),
         }
     }
 

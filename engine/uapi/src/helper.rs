@@ -172,4 +172,14 @@ impl HelperId {
     pub const fn id(self) -> u32 {
         self as u32
     }
+
+    /// How many of r1 to r5 it may read: what its prototype names, and of `bpf_trace_printk` the values to print, which
+    /// it does not.
+    #[must_use]
+    pub const fn registers_read(self) -> usize {
+        match self {
+            HelperId::TracePrintk => 5,
+            _ => self.proto().args.len(),
+        }
+    }
 }
