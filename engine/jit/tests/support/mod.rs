@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bpfreplay_isa::{Imm64, Instruction, Symbols, assemble, decode_program};
 use bpfreplay_jit::Jit;
 use bpfreplay_program::{MapSpec, Program};
+use bpfreplay_runtime::maps::UserHandle;
 use bpfreplay_runtime::skb::{Bytes, Device, Frame, Hook, Link, Packet};
 use bpfreplay_runtime::{Context, Executable, ExecutionContext, Map, SkBuff};
 use bpfreplay_uapi::{HelperId, MapType, ProgType};
@@ -25,12 +26,16 @@ pub(crate) struct World {
     pub(crate) jit: Jit,
     pub(crate) maps: Vec<Arc<Map>>,
     specs: Arc<[MapSpec]>,
+    /// When the last one goes, prog arrays are emptied: programs and prog arrays hold each other.
+    _handles: Vec<UserHandle>,
 }
 
 impl World {
     pub(crate) fn new(specs: Vec<MapSpec>) -> World {
-        let maps = specs.iter().map(|spec| Map::create(spec, 2).expect("a good spec")).collect();
-        World { jit: Jit::new().expect("executable memory"), maps, specs: specs.into() }
+        let maps: Vec<Arc<Map>> =
+            specs.iter().map(|spec| Map::create(spec, 2).expect("a good spec")).collect();
+        let handles = maps.iter().map(Map::user_handle).collect();
+        World { jit: Jit::new().expect("executable memory"), maps, specs: specs.into(), _handles: handles }
     }
 
     /// One prog array `jmp` of four slots.
