@@ -107,7 +107,8 @@ impl<'data> Elf<'data> {
     /// Reads the tables of a little-endian, relocatable, 64-bit BPF object.
     pub(crate) fn parse(bytes: &'data [u8]) -> Result<Elf<'data>, LoadError> {
         let header = check_header(bytes)?;
-        let table = header.sections(LittleEndian, bytes).map_err(bad_elf)?;
+        let table =
+            header.sections(LittleEndian, bytes).map_err(|error| section_headers(header, bytes, error))?;
         let mut sections = read_sections(bytes, &table)?;
         let symbols = read_symbols(bytes, &table, &sections)?;
         attach_relocations(bytes, &table, &mut sections, &symbols)?;
@@ -133,6 +134,24 @@ impl<'data> Elf<'data> {
 
 fn bad_elf(error: object::read::Error) -> LoadError {
     LoadErrorKind::BadElf(error.to_string()).into()
+}
+
+/// The table of section headers is the last thing in a file: what is missing first when one is cut short.
+fn section_headers(
+    header: &FileHeader64<LittleEndian>,
+    bytes: &[u8],
+    error: object::read::Error,
+) -> LoadError {
+    let offset = header.e_shoff(LittleEndian);
+    let size = u64::from(header.e_shnum(LittleEndian)) * u64::from(header.e_shentsize(LittleEndian));
+    let len = bytes.len() as u64;
+    let what = match offset.checked_add(size) {
+        Some(end) if end <= len => error.to_string(),
+        _ => format!(
+            "{size} bytes of section headers announced there, the file ends at {len}: is it cut short?"
+        ),
+    };
+    LoadError::at("(section headers)", offset, LoadErrorKind::BadElf(what))
 }
 
 fn check_header(bytes: &[u8]) -> Result<&FileHeader64<LittleEndian>, LoadError> {

@@ -7,7 +7,7 @@ use bpfreplay_uapi::limits::MAX_TAIL_CALL_CNT;
 use crate::executable::ProgramId;
 
 /// Different failures one worker keeps apart; more are counted together, in [`TailCallFailures::overflow`].
-pub const MAX_TAIL_CALL_FAILURES: usize = 1024;
+pub const MAX_TAIL_CALL_FAILURES: usize = 1 << 14;
 
 /// Why a tail call fell through.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -96,14 +96,19 @@ pub struct TailCallFailure {
 #[derive(Clone, Debug)]
 pub struct TailCallFailures {
     slots: Box<[Option<(TailCallFailure, u64)>]>,
-    used: usize,
+    /// The slots that are taken, so that forgetting costs no more than there is.
+    used: Vec<u32>,
     overflow: u64,
 }
 
 impl Default for TailCallFailures {
     fn default() -> TailCallFailures {
         // Twice the limit: a search always meets an empty slot.
-        TailCallFailures { slots: vec![None; 2 * MAX_TAIL_CALL_FAILURES].into(), used: 0, overflow: 0 }
+        TailCallFailures {
+            slots: vec![None; 2 * MAX_TAIL_CALL_FAILURES].into(),
+            used: Vec::with_capacity(MAX_TAIL_CALL_FAILURES),
+            overflow: 0,
+        }
     }
 }
 
@@ -144,8 +149,9 @@ impl TailCallFailures {
 
     /// Forgets all.
     pub fn clear(&mut self) {
-        self.slots.fill(None);
-        self.used = 0;
+        for at in self.used.drain(..) {
+            self.slots[at as usize] = None;
+        }
         self.overflow = 0;
     }
 
@@ -159,13 +165,13 @@ impl TailCallFailures {
                     return;
                 }
                 Some(_) => at = (at + 1) & mask,
-                None if self.used == MAX_TAIL_CALL_FAILURES => {
+                None if self.used.len() == MAX_TAIL_CALL_FAILURES => {
                     self.overflow += count;
                     return;
                 }
                 empty @ None => {
                     *empty = Some((failure, count));
-                    self.used += 1;
+                    self.used.push(at as u32);
                     return;
                 }
             }

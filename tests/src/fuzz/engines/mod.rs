@@ -8,7 +8,7 @@
 //!                       jit:         any difference is a bug of an engine
 //! ```
 //!
-//! The generator keeps book of what kind of value is in every register ([`kinds`]), so that most programs are accepted
+//! The generator keeps book of what kind of value is in every register (`kinds`), so that most programs are accepted
 //! and none that is compared lets an address be seen: those differ between engines by right. With some inputs it is
 //! bold instead: it gets bounds wrong by one, and puts in instructions with any operands. What is accepted of these
 //! may show addresses, so it is only run, not compared.
