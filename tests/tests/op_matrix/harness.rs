@@ -142,8 +142,11 @@ pub(crate) fn writable() -> impl Iterator<Item = Reg> {
     Reg::ALL.into_iter().filter(|&reg| reg != Reg::FP)
 }
 
-/// A program of these instructions between loading and storing all registers.
-pub(crate) fn program(instructions: &[Instruction]) -> VerifiedProgram {
+/// Slots between the instructions of a case and the functions behind its program.
+pub(crate) const EPILOGUE: i32 = 14;
+
+/// A program of these instructions between loading and storing all registers, and of functions they call.
+fn program(instructions: &[Instruction], functions: &[Instruction]) -> VerifiedProgram {
     let load = |dst, base, off| Instruction::Load { size: Size::Dw, signed: false, dst, base, off };
     let store = |base, off, src| Instruction::Store { size: Size::Dw, base, off, src: Operand::Reg(src) };
     let data = SKB_LAYOUT.field(SkbField::Data).off as i16;
@@ -158,15 +161,23 @@ pub(crate) fn program(instructions: &[Instruction]) -> VerifiedProgram {
         all.push(store(Reg::R0, 8 * i as i16, Reg::ALL[i]));
     }
     all.extend([load(Reg::R1, Reg::FP, -16), store(Reg::R0, 0, Reg::R1), Instruction::Exit]);
-    let insns: Vec<Insn> = all
-        .iter()
-        .flat_map(|&insn| {
-            let (a, b) = encode(insn);
-            [Some(a), b]
-        })
-        .flatten()
-        .collect();
-    unverified(Arc::new(Program::new("case", ProgType::SchedCls, insns)), Facts::default())
+    all.extend_from_slice(functions);
+    verified(&all)
+}
+
+/// These instructions in slots.
+pub(crate) fn encoded(instructions: &[Instruction]) -> Vec<Insn> {
+    let slots = instructions.iter().flat_map(|&insn| {
+        let (a, b) = encode(insn);
+        [Some(a), b]
+    });
+    slots.flatten().collect()
+}
+
+/// A program of these instructions, for engines to prepare.
+pub(crate) fn verified(instructions: &[Instruction]) -> VerifiedProgram {
+    let program = Program::new("case", ProgType::SchedCls, encoded(instructions));
+    unverified(Arc::new(program), Facts::default())
 }
 
 /// Runs a program on a packet.
@@ -182,17 +193,27 @@ fn run(program: &dyn Executable, exec: &mut ExecutionContext, place: &mut Place)
 
 /// Runs instructions on every engine from each of `starts`, and compares with what `expect` makes of the start and of
 /// the packet's address. It finds r10 as it was in the run, because only the run knows it.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "cloned for each engine; calls read better without a borrow"
-)]
 pub(crate) fn check(
     engines: &[Engine],
     instructions: &[Instruction],
     starts: impl Iterator<Item = Machine> + Clone,
     expect: impl Fn(&mut Machine, u64),
 ) -> usize {
-    let program = program(instructions);
+    check_calls(engines, (instructions, &[]), starts, expect)
+}
+
+/// [`check`] of instructions and of functions that they call, the first of which is [`EPILOGUE`] slots behind them.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "cloned for each engine; calls read better without a borrow"
+)]
+pub(crate) fn check_calls(
+    engines: &[Engine],
+    (instructions, functions): (&[Instruction], &[Instruction]),
+    starts: impl Iterator<Item = Machine> + Clone,
+    expect: impl Fn(&mut Machine, u64),
+) -> usize {
+    let program = program(instructions, functions);
     let mut exec = ExecutionContext::new(0);
     let mut place = Box::new(Place([0; MACHINE_BYTES]));
     let mut compared = 0;
@@ -206,7 +227,8 @@ pub(crate) fn check(
             expected.registers[10] = actual.registers[10];
             expect(&mut expected, place.0.as_ptr() as u64);
             if actual != expected {
-                let text: Vec<String> = instructions.iter().map(Instruction::to_string).collect();
+                let text: Vec<String> =
+                    instructions.iter().chain(functions).map(Instruction::to_string).collect();
                 panic!("{name}: {}\nfrom {start:#x?}\nto {actual:#x?}\nnot {expected:#x?}", text.join("; "));
             }
             compared += 1;
