@@ -1,6 +1,7 @@
 //! The arguments checked: from here on nothing can be wrong with them but what they name.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -9,6 +10,7 @@ use bpfreplay_instance::Tail;
 use bpfreplay_replay::{Capture, MAX_WORKERS};
 
 use crate::exit::Failure;
+use crate::identity::{self, Identity};
 use crate::lowargs::{Engine, Hook, Replay};
 use crate::usage;
 
@@ -63,17 +65,11 @@ impl ReplayArgs {
         }
         let sizes = captures.iter().map(size).collect::<anyhow::Result<Vec<_>>>()?;
         let [frames, maps, write] = [low.frames, low.maps, low.write].map(|path| path.map(target));
-        let targets: Vec<&Target> = [&frames, &maps, &write].into_iter().flatten().collect();
-        for (n, target) in targets.iter().enumerate() {
-            if targets[..n].contains(target) {
-                bail!("two outputs to {}", target.name());
-            }
-            if let Some(capture) = captures.iter().find(|capture| target.is(capture)) {
-                bail!("writing {} would overwrite the capture that is read", capture.name());
-            }
-        }
+        let object = low.object.map_or(ObjectSource::Embedded, ObjectSource::File);
+        let outputs: Vec<&Target> = [&frames, &maps, &write].into_iter().flatten().collect();
+        refuse_overwriting(&outputs, &object, &captures)?;
         Ok(ReplayArgs {
-            object: low.object.map_or(ObjectSource::Embedded, ObjectSource::File),
+            object,
             entry: low.entry,
             engine: low.engine,
             workers: workers(low.workers, low.engine)?,
@@ -102,20 +98,48 @@ impl Target {
         }
     }
 
-    fn is(&self, capture: &Capture) -> bool {
-        match (self, capture) {
-            (Target::File(out), Capture::Path(read)) => same_file(out, read),
-            (Target::Stdout, _) | (_, Capture::Stdin | Capture::Memory(_)) => false,
+    fn identity(&self) -> Option<Identity> {
+        match self {
+            Target::Stdout => identity::of_stream(&io::stdout()),
+            Target::File(path) => identity::of_path(path),
         }
     }
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    match (fs::canonicalize(a), fs::canonicalize(b)) {
-        (Ok(a), Ok(b)) => a == b && a.is_file(),
-        // What does not exist yet is no capture.
-        (Err(_), _) | (_, Err(_)) => false,
+/// Opening an output empties its file: it must be no other output, no capture and not the object.
+fn refuse_overwriting(
+    outputs: &[&Target],
+    object: &ObjectSource,
+    captures: &[Capture],
+) -> anyhow::Result<()> {
+    let identities: Vec<Option<Identity>> = outputs.iter().map(|output| output.identity()).collect();
+    for (n, (output, identity)) in outputs.iter().zip(&identities).enumerate() {
+        let same = |other: Option<Identity>| identity.is_some() && *identity == other;
+        let twice_stdout = **output == Target::Stdout && outputs[..n].contains(output);
+        if twice_stdout || identities[..n].iter().any(|other| same(other.clone())) {
+            bail!("two outputs to {}", output.name());
+        }
+        for capture in captures {
+            let capture_identity = match capture {
+                Capture::Stdin => identity::of_stream(&io::stdin()),
+                Capture::Path(path) => identity::of_path(path),
+                Capture::Memory(_) => None,
+            };
+            if same(capture_identity) {
+                bail!(
+                    "writing {} would overwrite the capture that is read, {}",
+                    output.name(),
+                    capture.name()
+                );
+            }
+        }
+        if let ObjectSource::File(path) = object
+            && same(identity::of_path(path))
+        {
+            bail!("writing {} would overwrite the object, {}", output.name(), path.display());
+        }
     }
+    Ok(())
 }
 
 fn capture(path: &Path) -> Capture {

@@ -10,6 +10,7 @@
 mod engines;
 mod exit;
 mod hiargs;
+mod identity;
 mod lowargs;
 mod outputs;
 mod progress;
