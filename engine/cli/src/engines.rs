@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use bpfreplay_instance::{Engine, Instance, Options};
+use bpfreplay_instance::{Engine, Instance, Load, Options};
 use bpfreplay_loader::Object;
 use bpfreplay_parsers::PARSER_DPA;
 use bpfreplay_replay::{EngineSetup, Pipeline, Programs};
@@ -42,6 +42,8 @@ impl Engines {
                 engine: *engine,
                 cpus: u32::try_from(args.workers)?,
                 entry: entry(args),
+                // What frames cannot reach may be of any kind, also one that is not supported.
+                load: Load::Reachable,
                 tails: args.tails.clone(),
                 ..Options::default()
             };

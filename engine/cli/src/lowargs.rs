@@ -62,8 +62,10 @@ pub(crate) struct Replay {
 
     /// Worker threads [default: one a core; 1 with --engine both]
     ///
-    /// Frames of a flow stay on one worker, so what a program keeps of a flow does not depend on their number. A
-    /// worker's number is the CPU that programs see, and per-CPU maps have a value for each.
+    /// Frames of a flow stay on one worker, in order; a flow is told by the outermost headers, so the flows inside a
+    /// tunnel may be spread. With several workers, frames of different flows reach shared maps in an order that is not
+    /// the same every time; --workers 1 repeats exactly. A worker's number is the CPU that programs see, and per-CPU
+    /// maps have a value for each.
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_WORKERS as u64))]
     pub workers: Option<usize>,
 

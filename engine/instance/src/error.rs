@@ -12,7 +12,7 @@ pub enum InstanceError {
     #[error("the object holds no programs")]
     NoPrograms,
     /// A name no program has.
-    #[error("no program '{name}' (there are: {})", known.join(", "))]
+    #[error("no program '{name}' {}", there_are(known))]
     NoSuchProgram {
         /// The name.
         name: String,
@@ -26,7 +26,7 @@ pub enum InstanceError {
         candidates: Vec<String>,
     },
     /// A name no map has.
-    #[error("no map '{name}' (there are: {})", known.join(", "))]
+    #[error("no map '{name}' {}", there_are(known))]
     NoSuchMap {
         /// The name.
         name: String,
@@ -96,4 +96,12 @@ pub enum InstanceError {
     /// A tail-call override that cannot be read.
     #[error("{0}")]
     BadTail(#[from] BadTail),
+}
+
+fn there_are(known: &[String]) -> String {
+    if known.is_empty() {
+        "(there are none)".to_owned()
+    } else {
+        format!("(there are: {})", known.join(", "))
+    }
 }

@@ -15,7 +15,7 @@ pub enum Load {
     /// Every program, as `bpftool prog loadall` does.
     #[default]
     All,
-    /// The entry and the programs its tail calls can lead to.
+    /// The entry, the programs its tail calls can lead to, and those named by the overrides.
     Reachable,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn find<'a>(programs: &'a [Arc<Program>], name: &str) -> Result<&'a A
 }
 
 /// The entry and every program its tail calls can lead to: through the prog arrays it refers to, what is in their
-/// slots, and so on. In the order of `programs`.
+/// slots, and so on; and what `tails` name, whichever array it goes to. In the order of `programs`.
 pub(crate) fn reachable(
     programs: &[Arc<Program>],
     entry: &Arc<Program>,
@@ -61,12 +61,16 @@ pub(crate) fn reachable(
 ) -> Result<Vec<Arc<Program>>, InstanceError> {
     let mut reached: BTreeSet<&str> = BTreeSet::from([entry.name.as_str()]);
     let mut queue = vec![entry];
+    for name in tails.iter().filter_map(|tail| tail.program.as_deref()) {
+        let named = find(programs, name)?;
+        if reached.insert(named.name.as_str()) {
+            queue.push(named);
+        }
+    }
     while let Some(program) = queue.pop() {
         for map in prog_arrays(program) {
             let map = &program.maps[map];
-            let overridden = tails.iter().filter(|tail| tail.map == map.name);
-            let values = slots(map).iter().map(|(_, name)| name.as_str());
-            for name in values.chain(overridden.filter_map(|tail| tail.program.as_deref())) {
+            for (_, name) in slots(map) {
                 let next = find(programs, name)?;
                 if reached.insert(next.name.as_str()) {
                     queue.push(next);

@@ -33,19 +33,19 @@ fn totals(facts: &Facts<'_>, out: &mut String) {
     let report = facts.report;
     let workers =
         if report.workers == 1 { "1 worker".to_owned() } else { format!("{} workers", report.workers) };
-    let _ = write!(out, "{} frames, {} bytes", grouped(report.frames), grouped(report.bytes));
+    let _ = write!(out, "{}, {}", counted(report.frames, "frame"), counted(report.bytes, "byte"));
     if report.snapped > 0 {
-        let _ = write!(out, " ({} frames cut at the snapshot length)", grouped(report.snapped));
+        let _ = write!(out, " ({} cut at the snapshot length)", counted(report.snapped, "frame"));
     }
     let _ = writeln!(out, "; hook {}, engine {}, {workers}", facts.hook(), facts.engine());
     if report.not_run > 0 {
-        let _ = writeln!(out, "{} frames read and not run", grouped(report.not_run));
+        let _ = writeln!(out, "{} read and not run", counted(report.not_run, "frame"));
     }
     if report.faulted > 0 {
-        let _ = writeln!(out, "{} frames faulted", grouped(report.faulted));
+        let _ = writeln!(out, "{} faulted", counted(report.faulted, "frame"));
     }
     if report.restarts > 0 {
-        let _ = writeln!(out, "{} reclassifications", grouped(report.restarts));
+        let _ = writeln!(out, "{}", counted(report.restarts, "reclassification"));
     }
 }
 
@@ -151,6 +151,11 @@ fn table<const N: usize>(header: &[&str; N], right: &[usize], rows: Vec<[String;
 
 fn share(part: u64, of: u64) -> String {
     format!("{:.1}", part as f64 * 100.0 / of.max(1) as f64)
+}
+
+/// So many of a thing.
+fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// A number with its digits in groups of three.
