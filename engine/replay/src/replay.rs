@@ -71,14 +71,17 @@ impl Replay {
             stop,
         };
         let started = Instant::now();
-        let finished = if workers == 1 {
+        let in_threads =
+            (workers > 1).then(|| in_threads(&shared, workers, &mut source, &mut merge, on_progress));
+        let finished = in_threads.flatten().unwrap_or_else(|| {
+            merge.expect_parts_of(1);
             vec![in_this_thread(&shared, &mut source, &mut merge, on_progress)]
-        } else {
-            in_threads(&shared, workers, &mut source, &mut merge, on_progress)
-        };
+        });
         let elapsed = started.elapsed();
         let sink_errors = merge.finish();
-        report(&finished, source, sink_errors, elapsed, stop)
+        let mut report = report(&finished, source, sink_errors, elapsed, stop);
+        report.workers_asked = workers;
+        report
     }
 }
 
@@ -118,13 +121,16 @@ fn in_this_thread<'a>(
 ///
 /// Nothing can wait in a circle: the reader waits for used blocks, workers wait for batches and for room towards the
 /// merger, and the merger waits for parts only. Used blocks and parts go back through channels that never fill.
+///
+/// Where the system gives fewer threads than asked for, those there are do the work; `None` if it gives too few to
+/// have any, before a frame is read.
 fn in_threads<'a>(
     shared: &'a Shared<'a>,
     workers: usize,
     source: &mut Source,
     merge: &mut Merge,
     on_progress: &mut dyn FnMut(Progress),
-) -> Vec<Worker<'a>> {
+) -> Option<Vec<Worker<'a>>> {
     let blocks = workers + SPARE_BLOCKS;
     let writes = !shared.formats.is_empty();
     let (used_sender, used) = unbounded::<Batch>();
@@ -143,26 +149,39 @@ fn in_threads<'a>(
             };
             let worker = move || ends.serve(Worker::new(shared, cpu as u32), shared);
             let name = format!("worker-{cpu}");
-            let spawned = thread::Builder::new().name(name).spawn_scoped(scope, worker);
-            handles.push(spawned.expect("the system has no thread left"));
+            match thread::Builder::new().name(name).spawn_scoped(scope, worker) {
+                Ok(handle) => handles.push(handle),
+                Err(_) => break,
+            }
         }
         drop((used_sender, part_sender, spare_parts));
-        let merger = writes.then(|| {
-            scope.spawn(move || {
+        batch_senders.truncate(handles.len());
+        let mut merger = None;
+        if writes && !handles.is_empty() {
+            merge.expect_parts_of(handles.len());
+            let write = move || {
                 for part in parts {
                     // The workers' end may be gone already; then nobody wants the part back.
                     merge.add(part, |used| drop(spare_sender.send(used)));
                     stop_if(merge.failed(), shared.stop);
                 }
-            })
-        });
+            };
+            match thread::Builder::new().name("merger".to_owned()).spawn_scoped(scope, write) {
+                Ok(handle) => merger = Some(handle),
+                // The workers end with their channels, before they had anything to do.
+                Err(_) => handles.clear(),
+            }
+        }
+        if handles.is_empty() {
+            return None;
+        }
         read_and_steer(shared, source, &batch_senders, &used, blocks, on_progress);
         drop(batch_senders);
         let finished = handles.into_iter().map(join).collect();
         if let Some(merger) = merger {
             join(merger);
         }
-        finished
+        Some(finished)
     })
 }
 
@@ -280,6 +299,7 @@ fn report(
         latency: latency_histogram(),
         elapsed,
         workers: finished.len(),
+        workers_asked: finished.len(),
         endings: Vec::new(),
         sink_errors,
         fault: None,

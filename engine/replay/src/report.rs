@@ -44,8 +44,10 @@ pub struct Report {
     pub latency: Histogram<u64>,
     /// From the first read to the last verdict.
     pub elapsed: Duration,
-    /// Worker threads.
+    /// Workers that ran frames.
     pub workers: usize,
+    /// Workers asked for; more than ran where the system gave fewer threads.
+    pub workers_asked: usize,
     /// Captures that ended early.
     pub endings: Vec<Ending>,
     /// Outputs that could not be written to the end.

@@ -60,6 +60,12 @@ pub(crate) fn problems(facts: &Facts<'_>) -> Vec<String> {
     for error in &report.sink_errors {
         problems.push(error.to_string());
     }
+    if report.workers < report.workers_asked {
+        problems.push(format!(
+            "only {} of {} workers could be started: the system gives no more threads; all frames were run by them",
+            report.workers, report.workers_asked
+        ));
+    }
     if report.interrupted {
         problems.push(format!("stopped after {}", count(report.frames - report.not_run)));
     }

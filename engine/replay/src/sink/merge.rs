@@ -67,6 +67,11 @@ impl Merge {
         merge
     }
 
+    /// How many parts every block comes in; to be said before the first one.
+    pub(crate) fn expect_parts_of(&mut self, workers: usize) {
+        self.workers = workers;
+    }
+
     /// Takes a part; hands back the ones that are written, to be used again.
     pub(crate) fn add(&mut self, part: Part, mut recycle: impl FnMut(Part)) {
         self.waiting.entry(part.seq).or_default().push(part);
