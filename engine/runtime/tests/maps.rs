@@ -214,7 +214,7 @@ fn sides_and_freezing() {
     let map = with(0);
     map.freeze().unwrap();
     assert!(map.is_frozen());
-    assert_eq!(errno(map.freeze()), Errno::EBUSY);
+    assert_eq!(errno(map.freeze()), Errno::EPERM);
     assert_eq!(errno(map.update(&key, &value, ANY)), Errno::EPERM);
     assert_eq!(errno(map.delete(&key)), Errno::EPERM);
     assert!(map.lookup(&key).is_ok());

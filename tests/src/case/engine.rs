@@ -13,7 +13,7 @@ pub trait Engine {
     ///
     /// # Errors
     ///
-    /// What the engine says.
+    /// What the engine says; where a map is refused, with the kernel's number in the text.
     fn load(&self, programs: &[Arc<Program>]) -> anyhow::Result<Box<dyn Loaded>>;
 }
 
@@ -46,6 +46,20 @@ pub trait Loaded {
     ///
     /// The kernel's number.
     fn lookup(&mut self, map: &str, slot: u32) -> Result<(), Errno>;
+
+    /// Freezes a map.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's number.
+    fn freeze(&mut self, map: &str) -> Result<(), Errno>;
+
+    /// The slot after this one; the first for `None`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's number: ENOENT after the last.
+    fn next_key(&mut self, map: &str, slot: Option<u32>) -> Result<u32, Errno>;
 
     /// All entries of a map by key, as user space reads them. Per-CPU values: the sum over CPUs of 8-byte words is
     /// left to the caller; the values of all CPUs come one after the other, each rounded up to 8 bytes.

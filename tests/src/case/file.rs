@@ -14,6 +14,8 @@ pub struct Case {
     pub rule: String,
     /// Why the kernel cannot run it.
     pub kernel_skip: Option<String>,
+    /// The error that loading must give; none means success. Such a case has no steps.
+    pub load_error: Option<String>,
     /// The maps, in the order of their indexes.
     #[serde(default, rename = "map")]
     pub maps: Vec<MapDef>,
@@ -21,7 +23,7 @@ pub struct Case {
     #[serde(rename = "program")]
     pub programs: Vec<ProgramDef>,
     /// What to do, in order.
-    #[serde(rename = "step")]
+    #[serde(default, rename = "step")]
     pub steps: Vec<Step>,
 }
 
@@ -70,7 +72,7 @@ pub struct ProgramDef {
     pub code: String,
 }
 
-/// One step of a case: exactly one of `run`, `update`, `delete`, `lookup`.
+/// One step of a case: exactly one of `run`, `update`, `delete`, `lookup`, `freeze`, `next_key`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -82,7 +84,13 @@ pub struct Step {
     pub delete: Option<String>,
     /// Ask which program is in `slot` of this prog array.
     pub lookup: Option<String>,
-    /// The slot of an update, delete or lookup.
+    /// Freeze this map.
+    pub freeze: Option<String>,
+    /// Ask which slot of this prog array comes after `slot`, or which is the first.
+    pub next_key: Option<String>,
+    /// What `next_key` must give.
+    pub next: Option<u32>,
+    /// The slot of an update, delete, lookup or next_key.
     pub slot: Option<u32>,
     /// The program of an update; what a lookup must find.
     pub program: Option<String>,

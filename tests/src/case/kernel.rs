@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use bpfreplay_program::Program;
 use bpfreplay_uapi::Errno;
 
 use super::engine::{Engine, Loaded, Outcome};
-use crate::kernel::{Kernel, KernelInstance, TestRun};
+use crate::kernel::{Kernel, KernelInstance, LoadError, TestRun};
 
 /// The running kernel, by `BPF_PROG_TEST_RUN`.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,11 @@ impl Engine for KernelEngine {
     }
 
     fn load(&self, programs: &[Arc<Program>]) -> anyhow::Result<Box<dyn Loaded>> {
-        Ok(Box::new(KernelInstance::load(self.0, programs)?))
+        match KernelInstance::load(self.0, programs) {
+            Ok(instance) => Ok(Box::new(instance)),
+            Err(LoadError::Map { name, error }) => bail!("map {name}: {}", errno(&error)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -47,6 +51,20 @@ impl Loaded for KernelInstance {
     fn lookup(&mut self, map: &str, slot: u32) -> Result<(), Errno> {
         let (_, fd) = self.map(map).ok_or(Errno::ENOENT)?;
         self.kernel().lookup(fd, &slot.to_ne_bytes(), 4).map(drop).map_err(|error| errno(&error))
+    }
+
+    fn freeze(&mut self, map: &str) -> Result<(), Errno> {
+        let (_, fd) = self.map(map).ok_or(Errno::ENOENT)?;
+        self.kernel().freeze(fd).map_err(|error| errno(&error))
+    }
+
+    fn next_key(&mut self, map: &str, slot: Option<u32>) -> Result<u32, Errno> {
+        let (_, fd) = self.map(map).ok_or(Errno::ENOENT)?;
+        let key = slot.map(u32::to_ne_bytes);
+        let next =
+            self.kernel().next_key(fd, key.as_ref().map(|key| &key[..]), 4).map_err(|error| errno(&error))?;
+        let next = next.ok_or(Errno::ENOENT)?;
+        Ok(u32::from_ne_bytes(next.try_into().expect("the key has four bytes")))
     }
 
     fn entries(&mut self, map: &str) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>> {

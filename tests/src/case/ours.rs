@@ -74,6 +74,18 @@ impl Loaded for Ours {
         map.lookup(&slot.to_le_bytes()).map(drop).map_err(|error| error.errno)
     }
 
+    fn freeze(&mut self, map: &str) -> Result<(), Errno> {
+        let map = self.instance.map(map).ok_or(Errno::ENOENT)?;
+        map.freeze().map_err(|error| error.errno)
+    }
+
+    fn next_key(&mut self, map: &str, slot: Option<u32>) -> Result<u32, Errno> {
+        let map = self.instance.map(map).ok_or(Errno::ENOENT)?;
+        let key = slot.map(u32::to_le_bytes);
+        let next = map.next_key(key.as_ref().map(|key| &key[..])).map_err(|error| error.errno)?;
+        Ok(u32::from_le_bytes(next.try_into().expect("the key has four bytes")))
+    }
+
     fn entries(&mut self, map: &str) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
         let map = self.instance.map(map).with_context(|| format!("no map {map}"))?;
         let mut entries = BTreeMap::new();

@@ -25,7 +25,15 @@ pub fn check(case: &Case, engine: &dyn Engine) -> anyhow::Result<()> {
         .iter()
         .map(|program| Ok(Arc::new(assemble_program(program, &maps)?)))
         .collect::<anyhow::Result<Vec<Arc<Program>>>>()?;
-    let mut loaded = engine.load(&programs)?;
+    let mut loaded = match (engine.load(&programs), &case.load_error) {
+        (Ok(loaded), None) => loaded,
+        (Err(error), None) => return Err(error),
+        (Ok(_), Some(want)) => bail!("it loads, expected {want}"),
+        (Err(error), Some(want)) => {
+            ensure!(format!("{error:#}").contains(want.as_str()), "expected {want}, got {error:#}");
+            return Ok(());
+        }
+    };
     for (at, step) in case.steps.iter().enumerate() {
         one(step, loaded.as_mut()).with_context(|| format!("step {}", at + 1))?;
     }
@@ -46,8 +54,14 @@ fn one(step: &Step, loaded: &mut dyn Loaded) -> anyhow::Result<()> {
             same_error(step, loaded.update(map, slot()?, program()?, step.flags))
         }
         Step { delete: Some(map), .. } => same_error(step, loaded.delete(map, slot()?)),
+        Step { freeze: Some(map), .. } => same_error(step, loaded.freeze(map)),
+        Step { next_key: Some(map), .. } => {
+            let next = loaded.next_key(map, step.slot);
+            ensure!(next.ok() == step.next, "next key: expected {:?}, got {next:?}", step.next);
+            same_error(step, next.map(drop))
+        }
         Step { lookup: Some(map), .. } => same_error(step, loaded.lookup(map, slot()?)),
-        _ => bail!("a step is one of run, update, delete, lookup"),
+        _ => bail!("a step is one of run, update, delete, lookup, freeze, next_key"),
     }
 }
 

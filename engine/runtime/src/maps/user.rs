@@ -148,11 +148,9 @@ impl Map {
     ///
     /// # Errors
     ///
-    /// EBUSY if it is frozen already, EPERM on a `BPF_F_RDONLY` map.
+    /// EPERM if it is frozen already (the kernel asks for write permission before it would say EBUSY) and on a
+    /// `BPF_F_RDONLY` map.
     pub fn freeze(&self) -> Result<(), MapError> {
-        if self.user.frozen.load(Ordering::Acquire) {
-            return Err(self.error(Errno::EBUSY, "frozen already"));
-        }
         self.user.may_write()?;
         self.user.frozen.store(true, Ordering::Release);
         Ok(())
