@@ -1,5 +1,6 @@
 use std::io;
 
+use crate::source::time::{FINEST_BINARY, FINEST_DECIMAL};
 use crate::source::{MAX_FRAME_LEN, MAX_INTERFACES, MAX_PACKET_RECORD};
 
 /// Why reading a capture ended before its end. What was read until then is kept.
@@ -49,6 +50,54 @@ pub enum SourceError {
         /// What it claims.
         len: u64,
     },
+    /// A version of the format that this reader does not know, so that it might misread what follows.
+    #[error(
+        "{format} version {major}.{minor} at byte {offset}; known is {known}: editcap -F {format} FILE OUT rewrites it"
+    )]
+    Version {
+        /// `pcap` or `pcapng`.
+        format: &'static str,
+        /// Where the version stands.
+        offset: u64,
+        /// What it says.
+        major: u16,
+        /// What it says after the dot.
+        minor: u16,
+        /// What it may say.
+        known: &'static str,
+    },
+    /// A unit of time so short that 64 bits do not count a second of them: all time stamps would be 0.
+    #[error(
+        "the interface at byte {offset} counts time in units of {base}^-{exponent} s; 64 bits count a second of \
+         10^-{FINEST_DECIMAL} s or 2^-{FINEST_BINARY} s at the finest"
+    )]
+    TimeResolution {
+        /// Where the interface is described.
+        offset: u64,
+        /// 2 or 10.
+        base: u8,
+        /// The negated power of it.
+        exponent: u8,
+    },
+    /// An option that its block has no room for, or that has not the length of its kind.
+    ///
+    /// It ends the capture even where nobody needs the option: the block contradicts itself, and what else in it is
+    /// wrong nobody can tell. Wireshark does the same; libpcap passes over the options of packets, and so its tcpdump
+    /// saves what can be saved.
+    #[error(
+        "broken pcapng block at byte {offset}: its option {code} at byte {at} {problem}; \
+         if it is a frame's, tcpdump -r FILE -w OUT drops it"
+    )]
+    BadOption {
+        /// Where the block begins.
+        offset: u64,
+        /// Where the option begins.
+        at: u64,
+        /// The option's kind.
+        code: u16,
+        /// What is wrong with it.
+        problem: OptionProblem,
+    },
     /// A pcapng block that contradicts itself.
     #[error("broken pcapng block at byte {offset}: {reason}")]
     BadBlock {
@@ -62,5 +111,26 @@ pub enum SourceError {
     TooManyInterfaces {
         /// Where the one too many is described.
         offset: u64,
+    },
+}
+
+/// What can be wrong with an option of a pcapng block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OptionProblem {
+    /// It runs past the end of the block.
+    #[error("has {len} bytes, and the block has room for {room}")]
+    Overrun {
+        /// Bytes it claims.
+        len: u16,
+        /// Bytes there are.
+        room: usize,
+    },
+    /// Its kind is of another length.
+    #[error("has {len} bytes instead of {expected}")]
+    Length {
+        /// Bytes it has.
+        len: usize,
+        /// Bytes it should have.
+        expected: usize,
     },
 }

@@ -16,7 +16,7 @@ mod reader;
 mod time;
 
 pub use block::{Block, Frame};
-pub use error::SourceError;
+pub use error::{OptionProblem, SourceError};
 pub use input::Capture;
 pub use interface::Interface;
 pub use link::{EthernetView, LinkType, as_ethernet};

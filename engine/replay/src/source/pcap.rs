@@ -6,6 +6,11 @@ use crate::source::{Frame, Indexed, Interface, Interfaces, LinkType, MAX_FRAME_L
 
 /// Bytes of the header of a file.
 pub(crate) const HEADER_LEN: usize = 24;
+/// The version all writers have written since 1998. Before 2.4 the two lengths of a record may be swapped, and AIX's
+/// 543.0 has records of its own (libpcap: `sf-pcap.c`).
+const VERSION: (u16, u16) = (2, 4);
+/// Where the version is.
+const VERSION_AT: u64 = 4;
 /// Bytes of the header of a record.
 const RECORD_HEADER_LEN: usize = 16;
 
@@ -19,6 +24,16 @@ pub(crate) struct Pcap {
 
 impl Pcap {
     pub(crate) fn new(header: &PcapHeader, interfaces: &mut Interfaces) -> Result<Pcap, SourceError> {
+        let (major, minor) = (header.version_major, header.version_minor);
+        if (major, minor) != VERSION {
+            return Err(SourceError::Version {
+                format: "pcap",
+                offset: VERSION_AT,
+                major,
+                minor,
+                known: "2.4",
+            });
+        }
         let interface = Interface {
             // The upper half of the field says how long the frame check sequence is; the class bits are unused.
             link: LinkType((u32::from(header.datalink) & 0xffff) as u16),

@@ -8,7 +8,8 @@ use pcap_file::pcapng::{PcapNgFormatError, RawBlockParseError};
 
 use crate::source::time::Clock;
 use crate::source::{
-    Frame, Indexed, Interface, Interfaces, LinkType, MAX_FRAME_LEN, MAX_PACKET_RECORD, SourceError, Stop,
+    Frame, Indexed, Interface, Interfaces, LinkType, MAX_FRAME_LEN, MAX_PACKET_RECORD, OptionProblem,
+    SourceError, Stop,
 };
 
 /// Bytes around the body of a block: type and length before, length after.
@@ -20,10 +21,15 @@ const IF_NAME: u16 = 2;
 const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
 
+/// The major version of a section; minor ones change nothing for those who pass over what they do not know.
+const VERSION_MAJOR: u16 = 1;
+/// Where the version is in a section header.
+const VERSION_AT: u64 = 12;
+
 /// A pcapng file being read: the section it is in.
 ///
 /// Blocks are split by pcap-file's raw layer; what is in them is decoded here, because the typed layer refuses whole
-/// files over an option that nobody reads.
+/// files over the value of an option that nobody reads. That options end where their block does is checked here, too.
 #[derive(Debug)]
 pub(crate) struct PcapNg {
     big_endian: bool,
@@ -121,13 +127,12 @@ impl PcapNg {
     }
 
     fn section_header(&mut self, body: &[u8], here: u64) -> Result<(), SourceError> {
-        let Some(magic) = body.get(..4) else {
-            return Err(bad_block(here, "a section header of less than 4 bytes".to_owned()));
-        };
+        // byte-order magic, version in two halves, length of the section
+        let header = fixed::<16>(body, here, "section header")?;
         // The raw layer accepted the magic, so it is one of two.
-        self.big_endian = magic[0] == 0x1a;
+        self.big_endian = header[0] == 0x1a;
         self.section.clear();
-        Ok(())
+        if self.big_endian { section::<BigEndian>(body, here) } else { section::<LittleEndian>(body, here) }
     }
 
     #[inline]
@@ -144,7 +149,7 @@ impl PcapNg {
                 // interface, time high, time low, captured, original, bytes
                 let header = fixed::<20>(body, here, "enhanced packet block")?;
                 let [interface, high, low, captured, original] = words::<B, 5>(header);
-                self.packet(
+                self.packet::<B>(
                     here,
                     body,
                     consumed,
@@ -156,7 +161,7 @@ impl PcapNg {
                 let header = fixed::<20>(body, here, "packet block")?;
                 let interface = u32::from(B::read_u16(header));
                 let [_, high, low, captured, original] = words::<B, 5>(header);
-                self.packet(
+                self.packet::<B>(
                     here,
                     body,
                     consumed,
@@ -170,7 +175,7 @@ impl PcapNg {
     }
 
     #[inline]
-    fn packet(
+    fn packet<B: ByteOrder>(
         &self,
         here: u64,
         body: &[u8],
@@ -188,7 +193,14 @@ impl PcapNg {
             ));
         };
         let units = u64::from(packet.high) << 32 | u64::from(packet.low);
-        frame(here, body, consumed, packet, interface, interface.clock.nanoseconds(units))
+        let time_ns = interface.clock.nanoseconds(units);
+        let content = frame(here, body, consumed, packet, interface, time_ns)?;
+        // Behind the frame and its padding.
+        let options = packet.header + (packet.captured as usize).next_multiple_of(4);
+        if options < body.len() {
+            options_are_whole::<B>(here, body, options)?;
+        }
+        Ok(content)
     }
 
     /// A simple packet block: interface 0, no time (the last one read stays), and the captured length follows from
@@ -220,11 +232,19 @@ impl PcapNg {
         let mut clock = Clock::MICROSECONDS;
         let mut offset_s = 0;
         let mut name = None;
-        for (code, value) in Options::<B>::new(&body[8..]) {
-            match (code, value) {
-                (IF_NAME, name_bytes) => name = Some(String::from_utf8_lossy(name_bytes).into_owned()),
-                (IF_TSRESOL, [octet, ..]) => clock = Clock::from_tsresol(*octet, 0),
-                (IF_TSOFFSET, seconds) if seconds.len() >= 8 => offset_s = B::read_i64(seconds),
+        for option in Options::<B>::new(here, body, 8) {
+            let option = option?;
+            match option.code {
+                IF_NAME => name = Some(String::from_utf8_lossy(option.value).into_owned()),
+                IF_TSRESOL => {
+                    let [octet] = option.exactly::<1>()?;
+                    clock = Clock::from_tsresol(*octet).map_err(|too_fine| SourceError::TimeResolution {
+                        offset: here,
+                        base: too_fine.base,
+                        exponent: too_fine.exponent,
+                    })?;
+                }
+                IF_TSOFFSET => offset_s = B::read_i64(option.exactly::<8>()?),
                 _ => {}
             }
         }
@@ -276,30 +296,74 @@ fn frame(
     }))
 }
 
-/// The options at the end of a block. Ends at `opt_endofopt`, or where they stop making sense.
+/// What a section header says besides its byte order.
+fn section<B: ByteOrder>(body: &[u8], here: u64) -> Result<(), SourceError> {
+    let (major, minor) = (B::read_u16(&body[4..]), B::read_u16(&body[6..]));
+    if major != VERSION_MAJOR {
+        let offset = here + VERSION_AT;
+        return Err(SourceError::Version { format: "pcapng", offset, major, minor, known: "1.0" });
+    }
+    options_are_whole::<B>(here, body, 16)
+}
+
+#[inline(never)]
+fn options_are_whole<B: ByteOrder>(here: u64, body: &[u8], from: usize) -> Result<(), SourceError> {
+    Options::<B>::new(here, body, from).try_for_each(|option| option.map(drop))
+}
+
+/// The options at the end of a block. Ends at `opt_endofopt`, at the end of the block, or with an error.
 struct Options<'a, B> {
-    rest: &'a [u8],
+    body: &'a [u8],
+    /// Where the next option begins in the body.
+    at: usize,
+    /// Where the block begins in the file.
+    here: u64,
     order: std::marker::PhantomData<B>,
 }
 
+struct BlockOption<'a> {
+    code: u16,
+    value: &'a [u8],
+    /// Where the block and the option begin in the file.
+    here: u64,
+    at: u64,
+}
+
 impl<'a, B: ByteOrder> Options<'a, B> {
-    fn new(rest: &'a [u8]) -> Options<'a, B> {
-        Options { rest, order: std::marker::PhantomData }
+    fn new(here: u64, body: &'a [u8], from: usize) -> Options<'a, B> {
+        Options { body, at: from, here, order: std::marker::PhantomData }
     }
 }
 
 impl<'a, B: ByteOrder> Iterator for Options<'a, B> {
-    type Item = (u16, &'a [u8]);
+    type Item = Result<BlockOption<'a>, SourceError>;
 
-    fn next(&mut self) -> Option<(u16, &'a [u8])> {
-        let (header, after) = self.rest.split_at_checked(4)?;
-        let (code, len) = (B::read_u16(header), usize::from(B::read_u16(&header[2..])));
+    fn next(&mut self) -> Option<Self::Item> {
+        // Blocks and options are padded to 4 bytes, so there is room for a header or for nothing.
+        let (header, after) = self.body.get(self.at..)?.split_first_chunk::<4>()?;
+        let (code, len) = (B::read_u16(header), B::read_u16(&header[2..]));
         if code == 0 {
             return None;
         }
-        let value = after.get(..len)?;
-        self.rest = after.get(len.next_multiple_of(4)..).unwrap_or_default();
-        Some((code, value))
+        let (here, at) = (self.here, self.here + (BODY + self.at) as u64);
+        let Some(value) = after.get(..usize::from(len)) else {
+            self.at = self.body.len();
+            let problem = OptionProblem::Overrun { len, room: after.len() };
+            return Some(Err(SourceError::BadOption { offset: here, at, code, problem }));
+        };
+        self.at += header.len() + value.len().next_multiple_of(4);
+        Some(Ok(BlockOption { code, value, here, at }))
+    }
+}
+
+impl<'a> BlockOption<'a> {
+    fn exactly<const N: usize>(&self) -> Result<&'a [u8; N], SourceError> {
+        self.value.try_into().map_err(|_| SourceError::BadOption {
+            offset: self.here,
+            at: self.at,
+            code: self.code,
+            problem: OptionProblem::Length { len: self.value.len(), expected: N },
+        })
     }
 }
 
