@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use bpfreplay_isa::{CallTarget, Imm64, Insn, Instruction, Reg, decode_program};
 use bpfreplay_runtime::Map;
+use bpfreplay_runtime::helpers::function;
 use bpfreplay_uapi::HelperId;
 
 use crate::prepare::PrepareError;
@@ -96,7 +97,7 @@ fn link(pc: usize, instruction: Instruction, maps: &[Arc<Map>]) -> Result<Instru
             };
             Ok(Instruction::LoadImm64 { dst, value: Imm64::Const(address) })
         }
-        Instruction::Call(CallTarget::Helper(id)) if HelperId::from_id(id).is_none() => {
+        Instruction::Call(CallTarget::Helper(id)) if HelperId::from_id(id).and_then(function).is_none() => {
             Err(PrepareError::UnknownHelper { pc, id })
         }
         Instruction::Call(CallTarget::Kfunc(_)) => unsupported("a call of a kernel function"),

@@ -176,7 +176,7 @@ impl Compiler<'_> {
     fn call(&mut self, pc: usize, instruction: Instruction, target: CallTarget) -> Result<(), JitError> {
         match target {
             CallTarget::Helper(id) => match HelperId::from_id(id) {
-                Some(helper) => self.helper(pc, helper),
+                Some(helper) => self.helper(pc, instruction, helper)?,
                 None => return Err(self.unsupported(pc, instruction, "this engine has no such helper")),
             },
             CallTarget::Local(off) => {
@@ -191,9 +191,12 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn helper(&mut self, pc: usize, helper: HelperId) {
+    fn helper(&mut self, pc: usize, instruction: Instruction, helper: HelperId) -> Result<(), JitError> {
+        let Some(call) = self.plan.helper(pc, helper) else {
+            return Err(self.unsupported(pc, instruction, "this engine has no such helper"));
+        };
         let asm = &mut self.asm;
-        match self.plan.helper(pc, helper) {
+        match call {
             HelperCall::Array(array, Some(key)) => lookup::by_constant(asm, array, key),
             HelperCall::Array(array, None) => lookup::by_key(asm, array),
             HelperCall::Cpu => call::smp_processor_id(asm),
@@ -203,6 +206,7 @@ impl Compiler<'_> {
                 self.restore_count();
             }
         }
+        Ok(())
     }
 
     /// After what may have lost r11.

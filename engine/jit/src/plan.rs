@@ -36,43 +36,30 @@ pub(crate) struct KnownTailCall {
 }
 
 impl Plan<'_> {
-    /// How to do the helper call at `pc`.
-    pub(crate) fn helper(&self, pc: usize, helper: HelperId) -> HelperCall {
+    /// How to do the helper call at `pc`; `None` for a helper that this engine does not have.
+    pub(crate) fn helper(&self, pc: usize, helper: HelperId) -> Option<HelperCall> {
         match helper {
             HelperId::MapLookupElem => self.map_lookup(pc),
-            HelperId::GetSmpProcessorId => HelperCall::Cpu,
-            HelperId::KtimeGetNs | HelperId::KtimeGetBootNs | HelperId::KtimeGetCoarseNs => HelperCall::Clock,
-            HelperId::MapUpdateElem
-            | HelperId::MapDeleteElem
-            | HelperId::TracePrintk
-            | HelperId::GetPrandomU32
-            | HelperId::SkbStoreBytes
-            | HelperId::L3CsumReplace
-            | HelperId::L4CsumReplace
-            | HelperId::TailCall
-            | HelperId::Redirect
-            | HelperId::SkbLoadBytes
-            | HelperId::CsumDiff
-            | HelperId::GetHashRecalc
-            | HelperId::SkbPullData
-            | HelperId::SetHashInvalid
-            | HelperId::SetHash
-            | HelperId::SkbLoadBytesRelative => HelperCall::Function(helpers::function(helper)),
+            HelperId::GetSmpProcessorId => Some(HelperCall::Cpu),
+            HelperId::KtimeGetNs | HelperId::KtimeGetBootNs | HelperId::KtimeGetCoarseNs => {
+                Some(HelperCall::Clock)
+            }
+            _ => helpers::function(helper).map(HelperCall::Function),
         }
     }
 
     /// A hash map that is known has a function for its key's size.
-    fn map_lookup(&self, pc: usize) -> HelperCall {
+    fn map_lookup(&self, pc: usize) -> Option<HelperCall> {
         let accesses = &self.facts.map_accesses;
         let access =
             accesses.binary_search_by_key(&(pc as u32), |access| access.pc).map(|at| accesses[at]).ok();
         if let Some(access) = access
             && let Some(array) = self.link.array(access.map)
         {
-            return HelperCall::Array(array, access.key);
+            return Some(HelperCall::Array(array, access.key));
         }
         let special = access.and_then(|access| self.link.lookup_function(access.map));
-        HelperCall::Function(special.unwrap_or_else(|| helpers::function(HelperId::MapLookupElem)))
+        special.or_else(|| helpers::function(HelperId::MapLookupElem)).map(HelperCall::Function)
     }
 
     /// What is known of the tail call at `pc`, if its prog array is.
@@ -89,9 +76,9 @@ impl Plan<'_> {
             return RegSet::args(Reg::ARGS.len());
         };
         match self.helper(pc, helper) {
-            HelperCall::Array(_, Some(_)) | HelperCall::Cpu | HelperCall::Clock => RegSet::NONE,
-            HelperCall::Array(_, None) => RegSet::NONE.with(Reg::R2),
-            HelperCall::Function(_) => RegSet::args(helper.registers_read()),
+            Some(HelperCall::Array(_, Some(_)) | HelperCall::Cpu | HelperCall::Clock) => RegSet::NONE,
+            Some(HelperCall::Array(_, None)) => RegSet::NONE.with(Reg::R2),
+            Some(HelperCall::Function(_)) | None => RegSet::args(helper.registers_read()),
         }
     }
 

@@ -10,17 +10,22 @@
 pub mod errno;
 pub mod helper;
 mod helper_names;
+mod helper_table;
+pub mod kfunc;
 pub mod limits;
 pub mod map;
 pub mod prog;
 pub mod skb;
 pub mod skb_access;
 pub mod tc;
+pub mod xdp;
 
 pub use errno::Errno;
-pub use helper::{ArgType, HelperId, HelperProto, MemAccess, RetType};
+pub use helper::{ArgType, DynptrArg, HelperId, HelperProto, MemAccess, RetType};
 pub use helper_names::helper_name;
+pub use kfunc::Kfunc;
 pub use map::MapType;
 pub use prog::ProgType;
 pub use skb::{ContextLayout, NativeField, SkbField};
 pub use skb_access::{SkbValue, skb_load, skb_store};
+pub use xdp::{XdpField, xdp_load};

@@ -28,3 +28,11 @@ pub const MAX_RECLASSIFY_LOOP: u32 = 16;
 pub const SK_BUFF_SIZE: u32 = 192;
 /// Bytes of `struct pt_regs` on x86-64, the context of kprobe programs.
 pub const PT_REGS_SIZE: u32 = 168;
+/// Iterations of `bpf_loop` and of a `may_goto` (`BPF_MAX_LOOPS`).
+pub const MAX_LOOPS: u32 = 8 << 20;
+/// Bytes of a `struct bpf_dynptr`.
+pub const DYNPTR_SIZE: u32 = 16;
+/// Bytes a dynptr can span (`DYNPTR_MAX_SIZE`).
+pub const DYNPTR_MAX_SIZE: u32 = (1 << 24) - 1;
+/// Bytes of a `struct bpf_iter_num`.
+pub const ITER_NUM_SIZE: u32 = 8;

@@ -22,12 +22,12 @@ use crate::tail_call::{TailCallError, TailCallFailure};
 /// context is live and nobody else uses it.
 pub type HelperFn = unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, *mut ExecutionContext) -> u64;
 
-/// The function of a helper.
+/// The function of a helper; `None` for those whose prototype is known and which this engine does not have.
 ///
-/// `bpf_tail_call` has none: engines do it themselves. Its entry returns EINVAL.
+/// `bpf_tail_call` has none to call: engines do it themselves. Its entry returns EINVAL.
 #[must_use]
-pub fn function(helper: HelperId) -> HelperFn {
-    match helper {
+pub fn function(helper: HelperId) -> Option<HelperFn> {
+    Some(match helper {
         HelperId::MapLookupElem => map_lookup_elem,
         HelperId::MapUpdateElem => map_update_elem,
         HelperId::MapDeleteElem => map_delete_elem,
@@ -47,7 +47,8 @@ pub fn function(helper: HelperId) -> HelperFn {
         HelperId::SetHashInvalid => set_hash_invalid,
         HelperId::SetHash => set_hash,
         HelperId::SkbLoadBytesRelative => skb_load_bytes_relative,
-    }
+        _ => return None,
+    })
 }
 
 /// Defines helpers' entries: names what each uses of r1 to r5 and the execution context, and what that is.
@@ -96,7 +97,8 @@ macro_rules! entries {
 
 entries! {
     registers r1 r2 r3 r4 r5 ctx;
-    map_lookup_elem(map: map, exec: exec) {
+    /// [`HelperId::MapLookupElem`] of any map.
+    pub(crate) map_lookup_elem(map: map, exec: exec) {
         // SAFETY: r2 is memory of the map's key size, by `HelperFn`'s contract.
         let key = unsafe { bytes(r2, map.spec().key_size as usize) };
         map::lookup(map, key, exec.cpu)

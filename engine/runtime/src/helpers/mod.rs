@@ -16,7 +16,7 @@ mod skb;
 mod trace;
 
 pub use abi::{HelperFn, function, record_tail_call_failure};
-pub(crate) use abi::{lookup_hash_4, lookup_hash_8, lookup_hash_16};
+pub(crate) use abi::{lookup_hash_4, lookup_hash_8, lookup_hash_16, map_lookup_elem};
 pub use trace::{Trace, TraceLine};
 
 use bpfreplay_uapi::Errno;

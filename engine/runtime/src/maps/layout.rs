@@ -64,7 +64,7 @@ impl Map {
             (MapType::Hash, 4) => helpers::lookup_hash_4,
             (MapType::Hash, 8) => helpers::lookup_hash_8,
             (MapType::Hash, 16) => helpers::lookup_hash_16,
-            (_, _) => helpers::function(bpfreplay_uapi::HelperId::MapLookupElem),
+            (_, _) => helpers::map_lookup_elem,
         }
     }
 

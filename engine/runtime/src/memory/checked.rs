@@ -236,7 +236,7 @@ impl<'a> Memory<'a> {
     ///
     /// # Errors
     ///
-    /// [`FaultKind::BadArgument`] with the argument, from 1.
+    /// [`FaultKind::BadArgument`] with the argument, from 1; [`FaultKind::BadInstruction`] for a helper there is not.
     pub fn call(
         &mut self,
         maps: &[Arc<Map>],
@@ -244,12 +244,13 @@ impl<'a> Memory<'a> {
         args: [u64; 5],
         exec: &mut ExecutionContext,
     ) -> Result<u64, FaultKind> {
+        let function = helpers::function(helper).ok_or(FaultKind::BadInstruction)?;
         self.check_arguments(maps, helper, args)?;
         exec.stack = self.frame_start(self.depth)..self.frame_start(self.floor);
         let [r1, r2, r3, r4, r5] = args;
         // SAFETY: `HelperFn`'s contract, argument by argument, is what was just checked; the execution context is
         // borrowed exclusively.
-        Ok(unsafe { helpers::function(helper)(r1, r2, r3, r4, r5, exec) })
+        Ok(unsafe { function(r1, r2, r3, r4, r5, exec) })
     }
 
     fn check_arguments(&self, maps: &[Arc<Map>], helper: HelperId, args: [u64; 5]) -> Result<(), FaultKind> {
@@ -277,7 +278,7 @@ impl<'a> Memory<'a> {
                 ArgType::MapKey => {
                     map.is_some_and(|map| handed(u64::from(map.spec().key_size), Access::Read))
                 }
-                ArgType::MapValue => {
+                ArgType::MapValue(MemAccess::Read) => {
                     map.is_some_and(|map| handed(u64::from(map.spec().value_size), Access::Read))
                 }
                 ArgType::MemOrNull(_) if value == 0 && size == 0 => true,
@@ -287,6 +288,24 @@ impl<'a> Memory<'a> {
                 ArgType::Mem(MemAccess::Fill) | ArgType::MemOrNull(MemAccess::Fill) => {
                     handed(size, Access::Write)
                 }
+                // No helper of this engine takes one yet.
+                ArgType::CtxOrNull
+                | ArgType::MapValue(MemAccess::Fill | MemAccess::Change)
+                | ArgType::MapValueOrNull
+                | ArgType::Mem(MemAccess::Change)
+                | ArgType::MemOrNull(MemAccess::Change)
+                | ArgType::FixedMem(_, _)
+                | ArgType::ConstAllocSize
+                | ArgType::ConstStr
+                | ArgType::SpinLock
+                | ArgType::Timer
+                | ArgType::Func
+                | ArgType::StackOrNull
+                | ArgType::RingbufMem
+                | ArgType::SockCommon
+                | ArgType::BtfSockCommon
+                | ArgType::BtfSockCommonRelease
+                | ArgType::Dynptr(_) => false,
             };
             if !fits {
                 return Err(FaultKind::BadArgument(i as u8 + 1));

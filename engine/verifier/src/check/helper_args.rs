@@ -76,10 +76,10 @@ pub(crate) fn check(
                 let size = env.program.maps[argument.map as usize].key_size.into();
                 memory(Piece { size, empty: Empty::Refused, access: MemAccess::Read, exact: true }, effects)?;
             }
-            ArgType::MapValue => {
+            ArgType::MapValue(access) => {
                 let Some(argument) = map else { continue };
                 let size = env.program.maps[argument.map as usize].value_size.into();
-                memory(Piece { size, empty: Empty::Refused, access: MemAccess::Read, exact: true }, effects)?;
+                memory(Piece { size, empty: Empty::Refused, access, exact: true }, effects)?;
             }
             // Checked with the size that follows; the type at once, as the kernel does.
             ArgType::Mem(_) => expect_memory(reg, &value)?,
@@ -95,6 +95,22 @@ pub(crate) fn check(
                 let piece = Piece { size, empty, access, exact };
                 check_memory(env, helper, (base, state.reg(base)), piece, effects)?;
                 effects.push(Effect::DependsOn(reg));
+            }
+            ArgType::CtxOrNull
+            | ArgType::MapValueOrNull
+            | ArgType::FixedMem(_, _)
+            | ArgType::ConstAllocSize
+            | ArgType::ConstStr
+            | ArgType::SpinLock
+            | ArgType::Timer
+            | ArgType::Func
+            | ArgType::StackOrNull
+            | ArgType::RingbufMem
+            | ArgType::SockCommon
+            | ArgType::BtfSockCommon
+            | ArgType::BtfSockCommonRelease
+            | ArgType::Dynptr(_) => {
+                refuse!(Unsupported, "helper {}#{} is not supported", proto.name, helper.id())
             }
         }
     }
@@ -186,7 +202,7 @@ fn check_memory(
         return Ok(());
     }
     expect_memory(reg, value)?;
-    let fills = piece.access == MemAccess::Fill;
+    let fills = piece.access != MemAccess::Read;
     if value.kind.is_packet() {
         if !helper.proto().pkt_access {
             refuse!(Access, "helper access to the packet is not allowed");
@@ -206,26 +222,26 @@ fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece) -> Checke
         RegType::Stack { frame } => {
             let purpose = match access {
                 MemAccess::Read => Purpose::Read,
-                MemAccess::Fill => Purpose::Write,
+                MemAccess::Fill | MemAccess::Change => Purpose::Write,
             };
             let range = stack::within_bounds(reg, value, frame.into(), 0, size, purpose)?;
             Ok(Some(match access {
                 MemAccess::Read => Effect::ReadsStack(range),
                 MemAccess::Fill if exact => Effect::FillsStack(range),
-                MemAccess::Fill => Effect::MayFillStack(range),
+                MemAccess::Fill | MemAccess::Change => Effect::MayFillStack(range),
             }))
         }
         RegType::Packet | RegType::PacketMeta => {
             region::packet(reg, value, 0, size, empty)?;
-            Ok((access == MemAccess::Fill).then_some(Effect::FillsPacket))
+            Ok((access != MemAccess::Read).then_some(Effect::FillsPacket))
         }
         RegType::MapValue { map } => {
             let spec = &env.program.maps[map as usize];
             let (flag, what) = match access {
                 MemAccess::Read => (create_flags::WRONLY_PROG, "read from"),
-                MemAccess::Fill => (create_flags::RDONLY_PROG, "write into"),
+                MemAccess::Fill | MemAccess::Change => (create_flags::RDONLY_PROG, "write into"),
             };
-            if spec.map_flags & flag != 0 || (access == MemAccess::Fill && spec.frozen_bytes().is_some()) {
+            if spec.map_flags & flag != 0 || (access != MemAccess::Read && spec.frozen_bytes().is_some()) {
                 let (value_size, off) = (spec.value_size, value.off);
                 refuse!(Access, "{what} map forbidden, value_size={value_size} off={off} size={size}");
             }

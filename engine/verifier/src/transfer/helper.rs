@@ -49,6 +49,15 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
             if not_null { value } else { RegState { nullable: true, id: env.new_id(), ..value } }
         }
         (RetType::Void, _) | (RetType::MapValueOrNull, None) => RegState::NOT_INIT,
+        (
+            RetType::MapValue
+            | RetType::SocketOrNull
+            | RetType::SockCommonOrNull
+            | RetType::TcpSockOrNull
+            | RetType::RingbufMemOrNull
+            | RetType::DynptrDataOrNull,
+            _,
+        ) => refuse!(Unsupported, "helper {}#{id} is not supported", proto.name),
     };
     state.set(Reg::R0, result);
     Ok(())
