@@ -1,11 +1,13 @@
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 
 /// How long to wait for a pipe before looking whether to stop.
 const POLL_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
@@ -56,7 +58,11 @@ impl Input {
     pub(crate) fn open(capture: &Capture) -> io::Result<Input> {
         let file = match capture {
             Capture::Stdin => File::from(io::stdin().as_fd().try_clone_to_owned()?),
-            Capture::Path(path) => File::open(path)?,
+            // Opening a FIFO would wait for its other end where nothing can stop it; reading waits in `poll`.
+            Capture::Path(path) => OpenOptions::new()
+                .read(true)
+                .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+                .open(path)?,
             Capture::Memory(bytes) => return Ok(Input::Memory(io::Cursor::new(Arc::clone(bytes)))),
         };
         let metadata = file.metadata()?;
@@ -77,7 +83,9 @@ impl Input {
             match read {
                 Ok(0) => return Ok(ReadOutcome::End),
                 Ok(n) => return Ok(ReadOutcome::Bytes(n)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Nothing to read after all: another reader was faster.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
                 Err(error) => return Err(error),
             }
         }
