@@ -7,7 +7,7 @@ use bpfreplay_replay::{Replay, compare_maps};
 use crate::complain;
 use crate::engines::Engines;
 use crate::exit::{Exit, Failure};
-use crate::hiargs::{ObjectSource, ReplayArgs, ReportFormat};
+use crate::hiargs::{ReplayArgs, ReportFormat};
 use crate::outputs::Outputs;
 use crate::progress::Bar;
 use crate::report::{self, Facts, ParseResults};
@@ -41,10 +41,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
         maps_error = Some(format!("cannot write {name}: {error}"));
     }
 
-    let parse_results = match args.object {
-        ObjectSource::Embedded => ParseResults::read(maps),
-        ObjectSource::File(_) => None,
-    };
+    let parse_results = ParseResults::read(maps);
     let facts = Facts { args, report: &report, programs: &programs, parse_results, maps_differ };
     let text = match args.format {
         ReportFormat::Text => report::text(&facts),

@@ -18,7 +18,7 @@ pub(crate) struct Facts<'a> {
     pub args: &'a ReplayArgs,
     pub report: &'a Report,
     pub programs: &'a Programs,
-    /// What the embedded parsers counted.
+    /// What the parsers counted, if it is they that ran.
     pub parse_results: Option<ParseResults>,
     /// In what the engines' maps differ in the end.
     pub maps_differ: Option<String>,
