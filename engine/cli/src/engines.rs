@@ -27,7 +27,7 @@ pub(crate) struct Engines {
 
 impl Engines {
     pub(crate) fn new(args: &ReplayArgs) -> anyhow::Result<Engines> {
-        let (object, name) = read_object(&args.object)?;
+        let (object, name) = read_object(args)?;
         for note in &object.notes {
             complain(&format_args!("{name}: {note}"));
         }
@@ -55,15 +55,16 @@ impl Engines {
     }
 }
 
-fn read_object(source: &ObjectSource) -> anyhow::Result<(Object, String)> {
-    let (bytes, name) = match source {
+fn read_object(args: &ReplayArgs) -> anyhow::Result<(Object, String)> {
+    let (bytes, name) = match &args.object {
         ObjectSource::Embedded => (PARSER_DPA.bytes.into(), format!("embedded object {}", PARSER_DPA.name)),
         ObjectSource::File(path) => {
             let name = path.display().to_string();
             (fs::read(path).with_context(|| format!("{name}: cannot read"))?, name)
         }
     };
-    let object = Object::parse(&bytes).with_context(|| name.clone())?;
+    let options = bpfreplay_loader::Options { prog_type: args.prog_type, ..Default::default() };
+    let object = Object::parse_with(&bytes, &options).with_context(|| name.clone())?;
     Ok((object, name))
 }
 

@@ -1,24 +1,25 @@
 //! The arguments checked: from here on nothing can be wrong with them but what they name.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, anyhow, bail};
 use bpfreplay_instance::Tail;
 use bpfreplay_replay::{Capture, MAX_WORKERS};
+use bpfreplay_uapi::ProgType;
 
 use crate::exit::Failure;
-use crate::identity::{self, Identity};
-use crate::lowargs::{Engine, Hook, Replay};
-use crate::usage;
+use crate::lowargs::{Engine, FrameProgType, Hook, Replay};
+use crate::{overwriting, usage};
 
 /// A replay to be made.
 #[derive(Debug)]
 pub(crate) struct ReplayArgs {
     pub object: ObjectSource,
     pub entry: Option<String>,
+    /// What all programs are; `None`: as their sections say.
+    pub prog_type: Option<ProgType>,
     pub engine: Engine,
     pub workers: usize,
     pub hook: Hook,
@@ -67,10 +68,11 @@ impl ReplayArgs {
         let [frames, maps, write] = [low.frames, low.maps, low.write].map(|path| path.map(target));
         let object = low.object.map_or(ObjectSource::Embedded, ObjectSource::File);
         let outputs: Vec<&Target> = [&frames, &maps, &write].into_iter().flatten().collect();
-        refuse_overwriting(&outputs, &object, &captures)?;
+        overwriting::refuse(&outputs, &object, &captures)?;
         Ok(ReplayArgs {
             object,
             entry: low.entry,
+            prog_type: low.prog_type.map(prog_type),
             engine: low.engine,
             workers: workers(low.workers, low.engine)?,
             hook: low.hook,
@@ -97,49 +99,6 @@ impl Target {
             Target::File(path) => path.display().to_string(),
         }
     }
-
-    fn identity(&self) -> Option<Identity> {
-        match self {
-            Target::Stdout => identity::of_stream(&io::stdout()),
-            Target::File(path) => identity::of_path(path),
-        }
-    }
-}
-
-/// Opening an output empties its file: it must be no other output, no capture and not the object.
-fn refuse_overwriting(
-    outputs: &[&Target],
-    object: &ObjectSource,
-    captures: &[Capture],
-) -> anyhow::Result<()> {
-    let identities: Vec<Option<Identity>> = outputs.iter().map(|output| output.identity()).collect();
-    for (n, (output, identity)) in outputs.iter().zip(&identities).enumerate() {
-        let same = |other: Option<Identity>| identity.is_some() && *identity == other;
-        let twice_stdout = **output == Target::Stdout && outputs[..n].contains(output);
-        if twice_stdout || identities[..n].iter().any(|other| same(other.clone())) {
-            bail!("two outputs to {}", output.name());
-        }
-        for capture in captures {
-            let capture_identity = match capture {
-                Capture::Stdin => identity::of_stream(&io::stdin()),
-                Capture::Path(path) => identity::of_path(path),
-                Capture::Memory(_) => None,
-            };
-            if same(capture_identity) {
-                bail!(
-                    "writing {} would overwrite the capture that is read, {}",
-                    output.name(),
-                    capture.name()
-                );
-            }
-        }
-        if let ObjectSource::File(path) = object
-            && same(identity::of_path(path))
-        {
-            bail!("writing {} would overwrite the object, {}", output.name(), path.display());
-        }
-    }
-    Ok(())
 }
 
 fn capture(path: &Path) -> Capture {
@@ -167,12 +126,19 @@ fn size(capture: &Capture) -> anyhow::Result<Option<u64>> {
     Ok(Some(metadata.len()))
 }
 
+fn prog_type(typed: FrameProgType) -> ProgType {
+    match typed {
+        FrameProgType::SchedCls => ProgType::SchedCls,
+        FrameProgType::SchedAct => ProgType::SchedAct,
+    }
+}
+
 fn workers(asked: Option<usize>, engine: Engine) -> anyhow::Result<usize> {
     match (asked, engine) {
         (None | Some(1), Engine::Both) => Ok(1),
         (Some(n), Engine::Both) => Err(anyhow!(
-            "--engine both runs on one worker, not {n}: several would reach shared maps in a different order on each \
-             engine"
+            "--engine both runs on one worker, not {n}: with several, each engine's shared maps would see the \
+             frames in an order of their own and differ without a fault of either"
         )),
         (Some(n), Engine::Jit | Engine::Interpreter) => Ok(n),
         (None, Engine::Jit | Engine::Interpreter) => {

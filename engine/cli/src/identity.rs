@@ -18,17 +18,33 @@ pub(crate) enum Identity {
     New(u64, u64, OsString),
 }
 
+/// Symbolic links followed one after the other, where they lead to a file not made yet (linux: `MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
+
 /// The file at a path, symbolic links followed.
 pub(crate) fn of_path(path: &Path) -> Option<Identity> {
     match fs::metadata(path) {
         Ok(metadata) => of(&metadata),
-        Err(_) => {
-            let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-            // A folder that is not there is the error of whoever opens the file.
-            let folder = fs::metadata(folder).ok()?;
-            Some(Identity::New(folder.dev(), folder.ino(), path.file_name()?.to_owned()))
-        }
+        Err(_) => of_new(path),
     }
+}
+
+/// The file that opening a path for writing would make: at the end of its symbolic links.
+fn of_new(path: &Path) -> Option<Identity> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = fs::read_link(&path) else {
+            // A folder that is not there is the error of whoever opens the file.
+            let folder = fs::metadata(folder_of(&path)).ok()?;
+            return Some(Identity::New(folder.dev(), folder.ino(), path.file_name()?.to_owned()));
+        };
+        path = folder_of(&path).join(target);
+    }
+    None
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 /// The file behind standard input or output.
@@ -54,6 +70,12 @@ mod tests {
         let [a, link, symlink] = ["a", "link", "symlink"].map(|name| folder.path().join(name));
         assert_eq!(of_path(&a), of_path(&folder.path().join("./a")), "not made yet");
         assert_ne!(of_path(&a), of_path(&link));
+        std::os::unix::fs::symlink("./a", &symlink).unwrap();
+        assert_eq!(of_path(&a), of_path(&symlink), "a link to what is not made yet");
+        fs::remove_file(&symlink).unwrap();
+        std::os::unix::fs::symlink("symlink", &symlink).unwrap();
+        assert_eq!(of_path(&symlink), None, "a link to itself");
+        fs::remove_file(&symlink).unwrap();
         fs::write(&a, "").unwrap();
         fs::hard_link(&a, &link).unwrap();
         std::os::unix::fs::symlink(&a, &symlink).unwrap();

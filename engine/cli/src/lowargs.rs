@@ -56,6 +56,12 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "PROG")]
     pub entry: Option<String>,
 
+    /// What all programs of the object are, whatever their sections are called (bpftool's `type`)
+    ///
+    /// Without it, the name of a program's section says its type.
+    #[arg(long = "type", value_enum, value_name = "TYPE", requires = "object")]
+    pub prog_type: Option<FrameProgType>,
+
     /// What runs the programs
     #[arg(long, value_enum, default_value_t)]
     pub engine: Engine,
@@ -102,6 +108,17 @@ pub(crate) struct Replay {
     pub captures: Vec<PathBuf>,
 }
 
+/// The program types that frames are replayed through, named as bpftool prints them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FrameProgType {
+    /// A tc classifier
+    #[value(name = "sched_cls", alias = "classifier", alias = "tc")]
+    SchedCls,
+    /// A tc action
+    #[value(name = "sched_act", alias = "action")]
+    SchedAct,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
     /// Machine code
@@ -109,7 +126,8 @@ pub(crate) enum Engine {
     Jit,
     /// One instruction at a time, every access checked
     Interpreter,
-    /// Both for every frame, stopping at the first difference
+    /// Both for every frame, stopping at the first difference; on one worker, because with several each engine's
+    /// shared maps would see the frames in an order of their own
     Both,
 }
 

@@ -13,6 +13,7 @@ mod hiargs;
 mod identity;
 mod lowargs;
 mod outputs;
+mod overwriting;
 mod progress;
 mod replay;
 mod report;

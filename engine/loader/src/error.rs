@@ -53,7 +53,7 @@ pub enum LoadErrorKind {
 
     /// A section of instructions whose name says no program type.
     #[error(
-        "section name says no program type (known: tc, tcx/ingress, classifier, action, xdp, socket, kprobe/...); give the type explicitly"
+        "section name says no program type (known: tc, tcx/ingress, classifier, action, xdp, socket, kprobe/...); --type sched_cls says it for all programs"
     )]
     UnknownSection,
     /// A program type Linux has and this engine has not.
