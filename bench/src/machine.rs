@@ -35,6 +35,8 @@ pub(crate) struct Tsc {
     ns_per_tick: f64,
     /// Ticks between two readings with nothing between them.
     overhead: u64,
+    /// Ticks the counter goes on by at the least: some virtual machines step it.
+    step: u64,
 }
 
 impl Tsc {
@@ -48,13 +50,26 @@ impl Tsc {
         let mut gaps: Vec<u64> =
             (0..10_001).map(|_| black_box(self::ticks()).abs_diff(self::ticks())).collect();
         gaps.sort_unstable();
-        Tsc { ns_per_tick, overhead: gaps[gaps.len() / 2] }
+        let overhead = gaps[gaps.len() / 2];
+        Tsc { ns_per_tick, overhead, step: step(gaps) }
+    }
+
+    /// What the counter cannot tell from nothing, in ns.
+    pub(crate) fn step_ns(self) -> f64 {
+        self.step as f64 * self.ns_per_tick
     }
 
     /// Nanoseconds between two readings, what the readings cost taken off.
     pub(crate) fn ns(self, from: u64, to: u64) -> f64 {
         to.wrapping_sub(from).saturating_sub(self.overhead) as f64 * self.ns_per_tick
     }
+}
+
+/// The least by which gaps differ.
+fn step(mut gaps: Vec<u64>) -> u64 {
+    gaps.sort_unstable();
+    gaps.dedup();
+    gaps.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(1)
 }
 
 /// The counter.
@@ -64,5 +79,23 @@ pub(crate) fn ticks() -> u64 {
     unsafe {
         std::arch::x86_64::_mm_lfence();
         std::arch::x86_64::_rdtsc()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_is_the_least_difference() {
+        assert_eq!(step(vec![40, 20, 20, 90, 60]), 20);
+        assert_eq!(step(vec![20, 20]), 1);
+        assert!(Tsc::calibrate().step_ns() > 0.0);
+    }
+
+    #[test]
+    fn only_cpus_that_exist_are_pinned_to() {
+        assert!(pin_to(libc::CPU_SETSIZE as usize).is_err());
+        assert!(pin_to(usize::MAX).is_err());
     }
 }

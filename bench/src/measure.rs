@@ -86,8 +86,8 @@ mod tests {
             Ok(Verdicts::new())
         }
 
-        fn sample(&mut self, _: u32, _: Tsc, _: &mut Histogram<u64>) -> bool {
-            false
+        fn sample(&mut self, _: u32, _: Tsc, _: &mut Histogram<u64>) -> Result<(), &'static str> {
+            Err("it only counts")
         }
     }
 

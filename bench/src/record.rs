@@ -24,7 +24,10 @@ pub(crate) struct Method {
     pub(crate) clock: &'static str,
     pub(crate) rounds: u32,
     pub(crate) round_ms: u32,
-    pub(crate) cpu: usize,
+    /// The CPU all ran on; none: the thread could not be kept on one.
+    pub(crate) cpu: Option<usize>,
+    /// The step of the counter that single runs are timed with.
+    pub(crate) tsc_step_ns: f64,
     pub(crate) seed: u64,
 }
 
@@ -57,6 +60,8 @@ pub(crate) struct EngineRecord {
     pub(crate) net_ratio: Option<f64>,
     /// Of runs timed one by one: that costs some ns of its own, which show in the low percentiles.
     pub(crate) percentiles_ns: Option<Percentiles>,
+    /// Why there are none.
+    pub(crate) no_percentiles: Option<&'static str>,
 }
 
 /// Of single runs.

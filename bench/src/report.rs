@@ -6,7 +6,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
 use crate::definition::Bench;
-use crate::record::{BenchRecord, Record};
+use crate::record::{BenchRecord, Method, Record};
 use crate::statistics::Summary;
 
 /// The benchmarks and what they are for.
@@ -35,27 +35,40 @@ pub(crate) fn text(record: &Record) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     let machine = &record.machine;
     writeln!(out, "{} · {} CPUs · Linux {} · {}", machine.cpu, machine.cpus, machine.kernel, machine.date)?;
-    writeln!(
-        out,
-        "{} rounds of about {} ms, {}, pinned to CPU {}; median (p25–p75) of ns a frame",
-        record.method.rounds, record.method.round_ms, record.method.clock, record.method.cpu
-    )?;
+    writeln!(out, "{}; median (p25–p75) of ns a frame", how(&record.method))?;
     for bench in &record.benches {
         writeln!(out, "\n{}", bench.name)?;
-        writeln!(out, "{}", table(bench))?;
+        writeln!(out, "{}", table(bench, record.method.tsc_step_ns))?;
         for (engine, reason) in &bench.absent {
             writeln!(out, "  without {engine}: {reason}")?;
+        }
+        for (engine, reason) in without_percentiles(bench) {
+            writeln!(out, "  without percentiles of {engine}: {reason}")?;
         }
     }
     writeln!(
         out,
         "\nnet: less an empty program on the same engine and frames · × : the baseline's time over this one's"
     )?;
-    writeln!(out, "~ : the quartiles lie more than 10 % apart · single runs are timed one by one")?;
+    writeln!(
+        out,
+        "~ : the quartiles lie more than 10 % apart · p50 to p99.9: single runs, timed one by one"
+    )?;
+    writeln!(out, "< : shorter than a step of the counter that times them")?;
     Ok(())
 }
 
-fn table(bench: &BenchRecord) -> Table {
+fn how(method: &Method) -> String {
+    let place =
+        method.cpu.map_or_else(|| "not pinned to a CPU".to_owned(), |cpu| format!("pinned to CPU {cpu}"));
+    format!("{} rounds of about {} ms, {}, {place}", method.rounds, method.round_ms, method.clock)
+}
+
+fn without_percentiles(bench: &BenchRecord) -> impl Iterator<Item = (&'static str, &'static str)> {
+    bench.engines.iter().filter_map(|engine| Some((engine.engine, engine.no_percentiles?)))
+}
+
+fn table(bench: &BenchRecord, tsc_step_ns: f64) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
     let gross_ratio = format!("× {}", bench.baseline);
@@ -64,7 +77,7 @@ fn table(bench: &BenchRecord) -> Table {
     table.set_header(head);
     for engine in &bench.engines {
         let percentile = |of: fn(&crate::record::Percentiles) -> f64| {
-            engine.percentiles_ns.as_ref().map_or_else(|| "-".to_owned(), |p| number(of(p)))
+            engine.percentiles_ns.as_ref().map_or_else(|| "-".to_owned(), |p| timed(of(p), tsc_step_ns))
         };
         table.add_row([
             format!("  {}", engine.engine),
@@ -90,11 +103,35 @@ fn marked(summary: &Summary) -> String {
     format!("{mark}{}", number(summary.median))
 }
 
+/// What the counter said; less than a step of it says only that.
+fn timed(ns: f64, step_ns: f64) -> String {
+    if ns < step_ns { format!("<{}", number(step_ns)) } else { number(ns) }
+}
+
 /// Three digits or so.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_takes_no_time() {
+        assert_eq!(timed(0.0, 10.0), "<10.0");
+        assert_eq!(timed(9.99, 10.0), "<10.0");
+        assert_eq!(timed(20.0, 10.0), "20.0");
+    }
+
+    #[test]
+    fn pinned_is_said_only_of_what_is() {
+        let method = |cpu| Method { clock: "C", rounds: 3, round_ms: 1, cpu, tsc_step_ns: 1.0, seed: 0 };
+        assert_eq!(how(&method(Some(1))), "3 rounds of about 1 ms, C, pinned to CPU 1");
+        assert_eq!(how(&method(None)), "3 rounds of about 1 ms, C, not pinned to a CPU");
     }
 }

@@ -26,7 +26,8 @@ pub(crate) fn all(benches: &[Bench], args: &Args) -> anyhow::Result<Record> {
         eprintln!("warning: this build is not optimised (use --release); its figures mean nothing");
     }
     let machine = Facts::gather();
-    if let Err(error) = pin_to(args.cpu) {
+    let pinned = pin_to(args.cpu);
+    if let Err(error) = &pinned {
         eprintln!("warning: not pinned to CPU {}: {error}", args.cpu);
     }
     let tsc = Tsc::calibrate();
@@ -39,7 +40,8 @@ pub(crate) fn all(benches: &[Bench], args: &Args) -> anyhow::Result<Record> {
         clock: "CLOCK_THREAD_CPUTIME_ID",
         rounds: args.rounds,
         round_ms: args.round_ms,
-        cpu: args.cpu,
+        cpu: pinned.is_ok().then_some(args.cpu),
+        tsc_step_ns: tsc.step_ns(),
         seed: SEED,
     };
     Ok(Record { machine, method, benches: records })
@@ -84,7 +86,7 @@ fn one(bench: &Bench, args: &Args, tsc: Tsc) -> anyhow::Result<BenchRecord> {
     let baseline = at(bench.baseline);
     let mut records = Vec::new();
     for (index, &engine) in engines.iter().enumerate() {
-        let percentiles = sample(&mut *lanes[2 * index].subject, args.samples, tsc);
+        let sampled = sample(&mut *lanes[2 * index].subject, args.samples, tsc);
         let (own, empty) = (&lanes[2 * index].rounds, &lanes[2 * index + 1].rounds);
         let (base, base_empty) = (&lanes[2 * baseline].rounds, &lanes[2 * baseline + 1].rounds);
         let own_net = net(own, empty);
@@ -95,7 +97,8 @@ fn one(bench: &Bench, args: &Args, tsc: Tsc) -> anyhow::Result<BenchRecord> {
             net_ns: own_net,
             gross_ratio: ratio(base, own),
             net_ratio: net_ratio(net(base, base_empty), own_net),
-            percentiles_ns: percentiles,
+            percentiles_ns: sampled.as_ref().ok().copied(),
+            no_percentiles: sampled.err(),
         });
     }
     Ok(BenchRecord {
@@ -134,14 +137,16 @@ fn agreed(bench: &Bench, input: &Input, entrants: &mut [Entrant<'_>]) -> anyhow:
     Ok(input.expected.clone())
 }
 
-fn sample(subject: &mut dyn Subject, count: u32, tsc: Tsc) -> Option<Percentiles> {
+/// Percentiles of single runs, or why there are none.
+fn sample(subject: &mut dyn Subject, count: u32, tsc: Tsc) -> Result<Percentiles, &'static str> {
     let mut histogram = Histogram::<u64>::new_with_bounds(1, LONGEST_RUN_PS, PERCENTILE_DIGITS)
         .expect("the bounds and three digits are allowed");
-    if count == 0 || !subject.sample(count, tsc, &mut histogram) {
-        return None;
+    if count == 0 {
+        return Err("--samples 0");
     }
+    subject.sample(count, tsc, &mut histogram)?;
     let ns = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-    Some(Percentiles {
+    Ok(Percentiles {
         p50: ns(0.5),
         p90: ns(0.9),
         p99: ns(0.99),
@@ -164,9 +169,9 @@ mod tests {
             Ok(Verdicts::from([(self.0.to_owned(), 1)]))
         }
 
-        fn sample(&mut self, _: u32, _: Tsc, into: &mut Histogram<u64>) -> bool {
+        fn sample(&mut self, _: u32, _: Tsc, into: &mut Histogram<u64>) -> Result<(), &'static str> {
             (1..=1000).for_each(|ns| into.saturating_record(ns * 1000));
-            true
+            Ok(())
         }
     }
 
@@ -202,7 +207,7 @@ mod tests {
         let percentiles = sample(&mut Says(""), 1, tsc).expect("sampled");
         assert!((percentiles.p50 - 500.0).abs() < 5.0, "{percentiles:?}");
         assert!((percentiles.p99 - 990.0).abs() < 5.0, "{percentiles:?}");
-        assert!(sample(&mut Says(""), 0, tsc).is_none());
+        assert_eq!(sample(&mut Says(""), 0, tsc).err(), Some("--samples 0"));
     }
 
     #[test]

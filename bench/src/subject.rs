@@ -39,8 +39,8 @@ pub(crate) trait Subject {
     /// Runs every frame once, counting verdicts.
     fn verdicts(&mut self) -> anyhow::Result<Verdicts>;
 
-    /// Runs single frames and notes how many picoseconds each took; `false` if it cannot.
-    fn sample(&mut self, count: u32, tsc: Tsc, into: &mut Histogram<u64>) -> bool;
+    /// Runs single frames and notes how many picoseconds each took, or says why it cannot.
+    fn sample(&mut self, count: u32, tsc: Tsc, into: &mut Histogram<u64>) -> Result<(), &'static str>;
 }
 
 /// The subject of a benchmark on an engine; `program` is its entry or the empty program.

@@ -87,7 +87,7 @@ impl Subject for OnEngine<'_> {
         Ok(verdicts)
     }
 
-    fn sample(&mut self, count: u32, tsc: Tsc, into: &mut Histogram<u64>) -> bool {
+    fn sample(&mut self, count: u32, tsc: Tsc, into: &mut Histogram<u64>) -> Result<(), &'static str> {
         let program = &**self.instance.entry();
         let mut batch = self.exec.batch();
         for _ in 0..count {
@@ -98,6 +98,6 @@ impl Subject for OnEngine<'_> {
             std::hint::black_box(r0);
             into.saturating_record((tsc.ns(before, after) * 1000.0) as u64);
         }
-        true
+        Ok(())
     }
 }

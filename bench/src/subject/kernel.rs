@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::{Subject, Verdicts, verdict_name};
 use crate::frames::{Cursor, Frames};
-use crate::machine::Tsc;
+use crate::machine::{Tsc, ticks};
 
 /// A program in the kernel, run by `BPF_PROG_TEST_RUN`.
 pub(crate) struct InKernel<'f> {
@@ -72,7 +72,18 @@ impl Subject for InKernel<'_> {
         Ok(verdicts)
     }
 
-    fn sample(&mut self, _: u32, _: Tsc, _: &mut Histogram<u64>) -> bool {
-        false
+    fn sample(&mut self, count: u32, tsc: Tsc, into: &mut Histogram<u64>) -> Result<(), &'static str> {
+        if self.repeat > 1 {
+            return Err("BPF_PROG_TEST_RUN tells the average of its repeats only");
+        }
+        for _ in 0..count {
+            let frame = self.cursor.next(self.frames);
+            let before = ticks();
+            let retval = self.test_run(frame, 1);
+            let after = ticks();
+            retval.expect("BPF_PROG_TEST_RUN went through before");
+            into.saturating_record((tsc.ns(before, after) * 1000.0) as u64);
+        }
+        Ok(())
     }
 }

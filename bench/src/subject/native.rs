@@ -71,7 +71,7 @@ impl Subject for InRust<'_> {
         Ok(verdicts)
     }
 
-    fn sample(&mut self, count: u32, tsc: Tsc, into: &mut Histogram<u64>) -> bool {
+    fn sample(&mut self, count: u32, tsc: Tsc, into: &mut Histogram<u64>) -> Result<(), &'static str> {
         for _ in 0..count {
             let bytes = self.cursor.next(self.frames);
             let before = ticks();
@@ -79,6 +79,6 @@ impl Subject for InRust<'_> {
             let after = ticks();
             into.saturating_record((tsc.ns(before, after) * 1000.0) as u64);
         }
-        true
+        Ok(())
     }
 }

@@ -93,7 +93,7 @@ impl Subject for WholeReplay<'_> {
         Ok(verdicts)
     }
 
-    fn sample(&mut self, _: u32, _: Tsc, _: &mut Histogram<u64>) -> bool {
-        false
+    fn sample(&mut self, _: u32, _: Tsc, _: &mut Histogram<u64>) -> Result<(), &'static str> {
+        Err("a replay is timed from its first frame to its last")
     }
 }
