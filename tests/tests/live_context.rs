@@ -121,7 +121,7 @@ impl Noter {
         );
         let size = bytes + BYTES_MAX;
         let maps: Arc<[MapSpec]> = Arc::new([MapSpec::new("noted", MapType::Array, 4, size as u32, 1)]);
-        let def = ProgramDef { name: name.to_owned(), prog_type: None, attach_type: 0, code };
+        let def = ProgramDef::new(name, code);
         let program = assemble_program(&def, &maps).unwrap_or_else(|error| panic!("{error:#}"));
         Noter { words, program: Arc::new(program) }
     }

@@ -85,7 +85,7 @@ fn tracing(name: &str, returns: i32) -> Arc<Program> {
         MapSpec::new("passes", MapType::Array, 4, 20, PASSES_MAX),
     ]);
     let code = format!("{TRACE}    r0 = {returns}\n    exit\n");
-    let def = ProgramDef { name: name.to_owned(), prog_type: None, attach_type: 0, code };
+    let def = ProgramDef::new(name, code);
     Arc::new(assemble_program(&def, &maps).expect("it assembles"))
 }
 
