@@ -8,10 +8,8 @@ use bpfreplay_tests::case::{self, Engine, KernelEngine};
 
 #[test]
 fn cases_hold_on_the_kernel() {
-    match Kernel::probe() {
-        Ok(kernel) => run_all(&KernelEngine(kernel)),
-        Err(reason) => eprintln!("skipped: {reason}"),
-    }
+    let Some(kernel) = Kernel::or_skip("the tail-call cases on the kernel") else { return };
+    run_all(&KernelEngine(kernel));
 }
 
 #[test]

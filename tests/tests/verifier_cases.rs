@@ -39,10 +39,7 @@ fn cases_are_judged_as_they_say() {
 /// Every offset, size and direction, one program each.
 #[test]
 fn context_accesses_are_allowed_as_the_kernel_allows_them() {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => kernel,
-        Err(reason) => return eprintln!("skipped: {reason}"),
-    };
+    let Some(kernel) = Kernel::or_skip("the kernel as a judge of verifier cases") else { return };
     let mut failures = Vec::new();
     for prog_type in [ProgType::SchedCls, ProgType::SchedAct, ProgType::SocketFilter, ProgType::Kprobe] {
         for (off, size) in (-8..=200).flat_map(|off| Size::ALL.map(|size| (off, size))) {
@@ -75,10 +72,7 @@ fn context_accesses_are_allowed_as_the_kernel_allows_them() {
 
 #[test]
 fn the_kernel_agrees() {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => kernel,
-        Err(reason) => return eprintln!("skipped: {reason}"),
-    };
+    let Some(kernel) = Kernel::or_skip("the kernel as a judge of verifier cases") else { return };
     let mut failures = Vec::new();
     for (name, case) in verifier_cases() {
         let loaded = KernelInstance::load(kernel, &[Arc::new(verifier_program(&case))]);

@@ -10,6 +10,8 @@ use bpfreplay_isa::Insn;
 use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::MapType;
 
+use crate::skip::skipped;
+
 use super::attr::{
     BtfLoad, FuncInfoRec, GetFdById, LineInfoRec, MapCreate, MapElem, ObjInfo, ObjPin, ProgLoad, ProgTestRun,
 };
@@ -70,11 +72,26 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// With the reason, if not. Suites print it and skip.
+    /// With the reason, if it is not permitted (`EPERM`, `EACCES`) or there is none (`ENOSYS`).
+    ///
+    /// # Panics
+    ///
+    /// If it fails in any other way: then something is wrong, and a suite that skipped would hide it.
     pub fn probe() -> Result<Kernel, Unavailable> {
         let kernel = Kernel(());
-        kernel.create_map(&MapSpec::new("probe", MapType::Array, 4, 4, 1), None).map_err(Unavailable)?;
-        Ok(kernel)
+        match kernel.create_map(&MapSpec::new("probe", MapType::Array, 4, 4, 1), None) {
+            Ok(_) => Ok(kernel),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => {
+                Err(Unavailable(error))
+            }
+            Err(error) => panic!("bpf(2) does not make the simplest of maps: {error}"),
+        }
+    }
+
+    /// The kernel as the judge of a suite; where there is none, that is said: [`skipped`].
+    #[must_use]
+    pub fn or_skip(what: &str) -> Option<Kernel> {
+        Kernel::probe().map_err(|reason| skipped(what, &reason)).ok()
     }
 
     /// Makes a map. `inner` is the template of a map of maps.
