@@ -27,6 +27,8 @@ pub struct VerifierCase {
     /// bpftool's name of the type; `sched_cls` if not stated.
     #[serde(rename = "type")]
     pub prog_type: Option<String>,
+    /// `expected_attach_type`; 0 if not stated.
+    pub attach_type: Option<u32>,
     /// GPL if not stated.
     pub license: Option<String>,
     /// Text of the refusal. Accepted if not stated.
@@ -84,6 +86,7 @@ pub fn verifier_program(case: &VerifierCase) -> Program {
         (Some(code), None) => {
             let def = ProgramDef {
                 prog_type: case.prog_type.clone(),
+                attach_type: case.attach_type.unwrap_or(0),
                 returns: case.returns.clone(),
                 globals: case.globals.clone(),
                 ..ProgramDef::new("case", code)
