@@ -24,9 +24,10 @@ pub use patch::POISON;
 
 use std::cell::Cell;
 
-use crate::btf::Btf;
+use bpfreplay_btf::{Btf, BtfError};
+
 use crate::btf::ext::{CoreRecord, Ext};
-use crate::error::{BtfProblem, CoreProblem, LoadError, LoadErrorKind};
+use crate::error::{BtfObjectProblem, CoreProblem, LoadError, LoadErrorKind};
 use crate::function::{Functions, SLOT};
 use candidate::Candidates;
 use patch::Patch;
@@ -121,6 +122,12 @@ impl From<CoreProblem> for Stop {
     }
 }
 
+impl From<BtfError> for Stop {
+    fn from(error: BtfError) -> Stop {
+        LoadError::from(error).into()
+    }
+}
+
 impl From<LoadError> for Stop {
     fn from(error: LoadError) -> Stop {
         Stop::Load(error)
@@ -146,8 +153,8 @@ impl Budget {
 }
 
 fn no_instruction(section: &str, offset: u32) -> LoadError {
-    let problem = BtfProblem::InsnOffset { what: "core_relo", section: section.to_owned(), offset };
-    LoadError::at(".BTF.ext", 0, LoadErrorKind::Btf(problem))
+    let problem = BtfObjectProblem::InsnOffset { what: "core_relo", section: section.to_owned(), offset };
+    LoadError::at(".BTF.ext", 0, LoadErrorKind::BtfObject(problem))
 }
 
 /// The type and access string of a relocation, for messages.

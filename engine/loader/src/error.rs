@@ -1,5 +1,7 @@
 use std::fmt;
 
+use bpfreplay_btf::BtfProblem;
+
 /// Why an object cannot be loaded, and where in it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{place}{kind}")]
@@ -207,6 +209,9 @@ pub enum LoadErrorKind {
     /// The type information.
     #[error("{0}")]
     Btf(BtfProblem),
+    /// Type information that does not fit the object.
+    #[error("{0}")]
+    BtfObject(BtfObjectProblem),
     /// A CO-RE relocation.
     #[error("CO-RE relocation of '{spec}': {problem}")]
     Core {
@@ -295,32 +300,9 @@ pub enum MapProblem {
     NoInner,
 }
 
-/// What is wrong with type information.
+/// Type information that does not fit the object.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum BtfProblem {
-    /// Not BTF, or not version 1.
-    #[error("not BTF version 1")]
-    Header,
-    /// Ends in the middle of something.
-    #[error("BTF ends within {0}")]
-    Truncated(&'static str),
-    /// A type kind that does not exist.
-    #[error("BTF kind {0} is not known")]
-    Kind(u32),
-    /// A type id beyond the table.
-    #[error("BTF type id {id} of {count}")]
-    TypeId {
-        /// The id.
-        id: u32,
-        /// Types there are.
-        count: usize,
-    },
-    /// A string offset beyond the table, or text that is not UTF-8.
-    #[error("BTF string offset {0} has no string")]
-    String(u32),
-    /// Types that contain themselves.
-    #[error("BTF type {0} refers to itself or is nested too deeply")]
-    Loop(u32),
+pub enum BtfObjectProblem {
     /// A data section of the BTF that the ELF file has not.
     #[error("BTF describes section '{0}', which the object has not")]
     NoSection(String),

@@ -26,7 +26,6 @@
 #![forbid(unsafe_code)]
 
 mod btf;
-mod bytes;
 mod core_relo;
 mod elf;
 mod error;
@@ -37,9 +36,10 @@ mod object_file;
 mod reference;
 mod section_name;
 
+pub use bpfreplay_btf::BtfProblem;
 pub use core_relo::{CORE_STEPS_MAX, POISON};
 pub use elf::OBJECT_SIZE_MAX;
-pub use error::{BtfProblem, CoreProblem, LoadError, LoadErrorKind, MapProblem, Place};
+pub use error::{BtfObjectProblem, CoreProblem, LoadError, LoadErrorKind, MapProblem, Place};
 pub use link::LINKED_INSNS_MAX;
 pub use maps::{DATA_SECTION_MAX, MAPS_MAX};
 pub use object_file::{Note, Object, Options};

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bpfreplay_btf::Btf;
 use bpfreplay_isa::Insn;
 use bpfreplay_program::{FuncInfo, LineInfo};
 use bpfreplay_uapi::ProgType;
 use bpfreplay_uapi::limits::MAX_INSNS;
 
-use crate::btf::Btf;
 use crate::btf::ext::Ext;
+use crate::btf::func;
 use crate::error::{LoadError, LoadErrorKind};
 use crate::function::{Function, Functions, SLOT};
 use crate::reference::References;
@@ -124,7 +125,9 @@ impl<'a> Linker<'a> {
             let function = &self.functions.all[*index];
             let section = self.functions.code[function.code].name;
             let Some(record) = ext.func_at(section, function.start * SLOT) else { return Ok(Vec::new()) };
-            let Some(signature) = btf.signature(record.type_id, prog_type)? else { return Ok(Vec::new()) };
+            let Some(signature) = func::signature(btf, record.type_id, prog_type)? else {
+                return Ok(Vec::new());
+            };
             out.push(FuncInfo {
                 insn_off: layout.start_of(*index),
                 name: function.name.to_owned(),

@@ -3,15 +3,17 @@
 mod btf_defined;
 mod data;
 mod legacy;
+mod types;
 pub(crate) mod values;
 
 pub use data::DATA_SECTION_MAX;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use bpfreplay_btf::Btf;
 use bpfreplay_program::MapSpec;
 
-use crate::btf::Btf;
 use crate::elf::{Elf, SectionKind};
 use crate::error::{LoadError, LoadErrorKind, MapProblem};
 
@@ -43,7 +45,8 @@ pub(crate) struct MapPlace {
 
 impl Maps {
     /// Reads every declaration: `.maps`, then legacy `maps`, then data sections.
-    pub(crate) fn read(elf: &Elf<'_>, btf: Option<&Btf>) -> Result<Maps, LoadError> {
+    pub(crate) fn read(elf: &Elf<'_>, types: Option<&Arc<Btf>>) -> Result<Maps, LoadError> {
+        let btf = types.map(|types| &**types);
         let mut maps = Maps::default();
         for (index, section) in elf.sections.iter().enumerate() {
             if section.kind == SectionKind::Other || section.size == 0 {
@@ -75,6 +78,9 @@ impl Maps {
                     id: None,
                 });
             }
+        }
+        for spec in &mut maps.specs {
+            types::settle(spec, types)?;
         }
         Ok(maps)
     }

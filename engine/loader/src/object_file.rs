@@ -2,10 +2,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use bpfreplay_btf::Btf;
 use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::ProgType;
 
-use crate::btf::Btf;
 use crate::btf::ext::Ext;
 use crate::btf::fixup;
 use crate::core_relo;
@@ -77,14 +77,14 @@ impl Object {
     pub fn parse_with(bytes: &[u8], options: &Options) -> Result<Object, LoadError> {
         let elf = Elf::parse(bytes)?;
         let btf = match elf.section(".BTF") {
-            Some((_, section)) => Some(fixup::fix(&Btf::parse(section.data)?, &elf)?),
+            Some((_, section)) => Some(Arc::new(fixup::fix(&Btf::parse(section.data)?, &elf)?)),
             None => None,
         };
         let ext = match (&btf, elf.section(".BTF.ext")) {
             (Some(btf), Some((_, section))) => Some(Ext::parse(section.data, btf)?),
             _ => None,
         };
-        let types = btf.as_ref().zip(ext.as_ref());
+        let types = btf.as_deref().zip(ext.as_ref());
 
         let mut functions = Functions::find(&elf, options.prog_type)?;
         let mut maps = Maps::read(&elf, btf.as_ref())?;
@@ -93,7 +93,7 @@ impl Object {
             let target = options.target_btf.as_deref().map(Btf::parse).transpose()?;
             core_relo::apply(btf, ext, target.as_ref(), &mut functions)?;
         }
-        let references = References::resolve(&elf, btf.as_ref(), &maps, &mut functions)?;
+        let references = References::resolve(&elf, btf.as_deref(), &maps, &mut functions)?;
 
         let license = license(&elf)?;
         let btf_bytes: Option<Arc<[u8]>> = btf.as_ref().map(|btf| btf.raw().into());

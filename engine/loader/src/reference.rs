@@ -10,9 +10,9 @@
 
 use std::collections::HashMap;
 
+use bpfreplay_btf::Btf;
 use bpfreplay_isa::{Class, Insn};
 
-use crate::btf::Btf;
 use crate::elf::{Elf, R_BPF_64_32, R_BPF_64_64, Relocation, Symbol, SymbolPlace};
 use crate::error::{LoadError, LoadErrorKind};
 use crate::function::{Code, Functions, SLOT};

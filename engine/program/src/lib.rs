@@ -6,7 +6,7 @@
 //!
 //! The three types to know: [`Program`], [`MapSpec`], [`FuncInfo`].
 //!
-//! Deliberately not here: ELF, BTF parsing (the loader digests it), and maps that hold values (the runtime's).
+//! Deliberately not here: ELF, reading BTF (`bpfreplay-btf`), and maps that hold values (the runtime's).
 #![forbid(unsafe_code)]
 
 mod map_spec;

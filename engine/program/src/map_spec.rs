@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use bpfreplay_btf::Btf;
 use bpfreplay_uapi::MapType;
 
 /// A map as an object declares it: what `BPF_MAP_CREATE` takes, and what to put in it before the first run.
@@ -17,9 +20,11 @@ pub struct MapSpec {
     pub map_flags: u32,
     /// Type-specific extra word.
     pub map_extra: u64,
-    /// BTF type id of the key in the object's BTF, 0 if unknown.
+    /// The object's types, if the map has any of them.
+    pub btf: Option<Arc<Btf>>,
+    /// Type id of the key in `btf`; 0 if unknown, as a data section's is.
     pub btf_key_type_id: u32,
-    /// BTF type id of the value in the object's BTF, 0 if unknown.
+    /// Type id of the value in `btf`, 0 if unknown.
     pub btf_value_type_id: u32,
     /// What is put in before the first run.
     pub content: MapContent,
@@ -58,6 +63,7 @@ impl MapSpec {
             max_entries,
             map_flags: 0,
             map_extra: 0,
+            btf: None,
             btf_key_type_id: 0,
             btf_value_type_id: 0,
             content: MapContent::Empty,

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use bpfreplay_btf::{FormatError, Formatter};
 use bpfreplay_runtime::{Map, MapError};
 use bpfreplay_uapi::MapType;
 
 /// Writes all maps as one JSON object: by name what `bpftool -j map dump` prints for one.
 ///
 /// ```json
-/// {"flows":[{"key":["0x0a"],"value":["0x01"]}],
+/// {"flows":[{"key":["0x0a"],"value":["0x01"],"formatted":{"key":10,"value":{"tcp":true}}}],
 ///  "counters":[{"key":["0x00","0x00","0x00","0x00"],"values":[{"cpu":0,"value":["0x05"]}]}]}
 /// ```
 ///
-/// Keys and values are their bytes. A per-CPU map has one value a worker. A prog array has the id of the program in
-/// each slot that is not empty.
+/// Keys and values are their bytes and, where the map has types, what the types say of them; what they cannot say,
+/// because they do not fit, is `{"error":"..."}`. A per-CPU map has one value a worker. A prog array has the id of the
+/// program in each slot that is not empty.
 ///
 /// # Errors
 ///
@@ -41,6 +43,7 @@ fn dump(map: &Map, out: &mut dyn Write) -> io::Result<()> {
     let mut result = Ok(());
     let mut first = true;
     let mut text = Vec::new();
+    let mut formatted = Formatted::of(map);
     let shown = map.for_each(|key, value| {
         if result.is_err() {
             return;
@@ -53,6 +56,10 @@ fn dump(map: &Map, out: &mut dyn Write) -> io::Result<()> {
         } else {
             text.extend_from_slice(b",\"value\":");
             bytes(&mut text, value);
+        }
+        if let Some(formatted) = &mut formatted {
+            text.extend_from_slice(b",\"formatted\":");
+            formatted.entry(&mut text, map, key, value);
         }
         text.push(b'}');
         result = out.write_all(&text);
@@ -68,14 +75,75 @@ fn dump(map: &Map, out: &mut dyn Write) -> io::Result<()> {
 fn per_cpu(text: &mut Vec<u8>, map: &Map, values: &[u8]) {
     text.extend_from_slice(b",\"values\":[");
     for (cpu, value) in values_by_cpu(map, values).enumerate() {
-        if cpu > 0 {
-            text.push(b',');
-        }
-        text.extend_from_slice(format!("{{\"cpu\":{cpu},\"value\":").as_bytes());
+        cpu_value(text, cpu);
         bytes(text, value);
         text.push(b'}');
     }
     text.push(b']');
+}
+
+/// The beginning of one CPU's value in a list of them.
+fn cpu_value(text: &mut Vec<u8>, cpu: usize) {
+    if cpu > 0 {
+        text.push(b',');
+    }
+    text.extend_from_slice(format!("{{\"cpu\":{cpu},\"value\":").as_bytes());
+}
+
+/// The types of a map's keys and values.
+struct Formatted<'m> {
+    formatter: Formatter<'m>,
+    /// 0 for data sections.
+    key: u32,
+    value: u32,
+}
+
+impl<'m> Formatted<'m> {
+    fn of(map: &'m Map) -> Option<Formatted<'m>> {
+        let spec = map.spec();
+        let btf = spec.btf.as_deref().filter(|_| spec.btf_value_type_id != 0)?;
+        let (key, value) = (spec.btf_key_type_id, spec.btf_value_type_id);
+        Some(Formatted { formatter: Formatter::new(btf), key, value })
+    }
+
+    fn entry(&mut self, text: &mut Vec<u8>, map: &Map, key: &[u8], value: &[u8]) {
+        let start = text.len();
+        if let Err(error) = self.try_entry(text, map, key, value) {
+            text.truncate(start);
+            text.extend_from_slice(b"{\"error\":");
+            crate::sink::json_string(text, &error.to_string());
+            text.push(b'}');
+        }
+    }
+
+    fn try_entry(
+        &mut self,
+        text: &mut Vec<u8>,
+        map: &Map,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), FormatError> {
+        text.push(b'{');
+        if self.key != 0 {
+            text.extend_from_slice(b"\"key\":");
+            self.formatter.json(self.key, key, text)?;
+            text.push(b',');
+        }
+        if map.is_per_cpu() {
+            text.extend_from_slice(b"\"values\":[");
+            for (cpu, value) in values_by_cpu(map, value).enumerate() {
+                cpu_value(text, cpu);
+                self.formatter.json(self.value, value, text)?;
+                text.push(b'}');
+            }
+            text.push(b']');
+        } else {
+            text.extend_from_slice(b"\"value\":");
+            self.formatter.json(self.value, value, text)?;
+        }
+        text.push(b'}');
+        Ok(())
+    }
 }
 
 /// The values of one key of a per-CPU map, by worker: [`Map::lookup`] gives each rounded up to 8 bytes.
@@ -139,6 +207,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bpfreplay_btf::Btf;
     use bpfreplay_program::MapSpec;
 
     fn map(name: &str, map_type: MapType, key: u32, value: u32, entries: u32) -> Arc<Map> {
@@ -161,6 +230,42 @@ mod tests {
             {\"cpu\":1,\"value\":[\"0x03\",\"0x04\"]}]}],\n\
             \"hash\":[]\n}\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn types_are_shown_or_said_not_to_fit() {
+        // Type 1: `__u32`, four bytes. Names: "\0u\0".
+        let mut section = vec![0x9f, 0xeb, 1, 0];
+        for word in [24u32, 0, 16, 16, 3, 1, 1 << 24, 4, 32] {
+            section.extend(word.to_le_bytes());
+        }
+        section.extend(b"\0u\0");
+        let btf = Arc::new(Btf::parse(&section).unwrap());
+        let typed = |name: &str, map_type, key_size, value_size| {
+            let mut spec = MapSpec::new(name, map_type, key_size, value_size, 1);
+            spec.btf = Some(Arc::clone(&btf));
+            (spec.btf_key_type_id, spec.btf_value_type_id) = (1, 1);
+            Map::create(&spec, 1).unwrap()
+        };
+        let maps = [
+            typed("fits", MapType::Array, 4, 4),
+            typed("percpu", MapType::PercpuArray, 4, 8),
+            typed("lies", MapType::Array, 4, 2),
+        ];
+        maps[0].update(&[0; 4], &[1, 1, 0, 0], 0).unwrap();
+        let mut out = Vec::new();
+        write_maps(&maps, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let formatted: Vec<&str> =
+            text.lines().filter_map(|line| Some(line.split_once("\"formatted\":")?.1)).collect();
+        assert_eq!(
+            formatted,
+            [
+                "{\"key\":0,\"value\":257}}],",
+                "{\"key\":0,\"values\":[{\"cpu\":0,\"value\":0}]}}],",
+                "{\"error\":\"BTF type 1 ends at byte 4 of a value of 2 bytes\"}}]",
+            ]
+        );
     }
 
     #[test]

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::Btf;
-use super::parse::{BTF_MAGIC, BTF_VERSION};
-use crate::bytes::Bytes;
-use crate::error::{BtfProblem, LoadError, LoadErrorKind};
+use bpfreplay_btf::{BTF_MAGIC, BTF_VERSION, Btf, BtfProblem, Bytes};
+
+use crate::error::{BtfObjectProblem, LoadError, LoadErrorKind};
 
 /// The three tables, by the section the instructions are in.
 #[derive(Default)]
@@ -147,7 +146,11 @@ fn read_table<const N: usize, T: Record>(
     let mut rest = Bytes::new(bytes);
     let size = rest.u32().ok_or_else(short)?;
     if (size as usize) < N * 4 || size % 4 != 0 {
-        return Err(problem(0, BtfProblem::RecordSize { what, size }));
+        return Err(LoadError::at(
+            ".BTF.ext",
+            0,
+            LoadErrorKind::BtfObject(BtfObjectProblem::RecordSize { what, size }),
+        ));
     }
     while !rest.is_empty() {
         let section = btf.string(rest.u32().ok_or_else(short)?)?;

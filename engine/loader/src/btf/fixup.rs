@@ -6,10 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Btf, FuncLinkage, Kind, SecVar, problem};
-use crate::bytes::put_u32;
+use bpfreplay_btf::{Btf, FuncLinkage, Kind, SecVar, put_u32};
+
+use super::problem;
 use crate::elf::{Elf, SectionKind, SymbolKind, SymbolPlace};
-use crate::error::{BtfProblem, LoadError};
+use crate::error::{BtfObjectProblem, LoadError};
 
 /// Bytes of `struct btf_type`.
 const TYPE_SIZE: usize = 12;
@@ -19,7 +20,7 @@ const SECVAR_SIZE: usize = 12;
 /// Fills in what the compiler left open; the result describes the object as linked.
 pub(crate) fn fix(btf: &Btf, elf: &Elf<'_>) -> Result<Btf, LoadError> {
     let symbols = Symbols::of(elf);
-    let mut raw = btf.raw.clone();
+    let mut raw = btf.raw().to_vec();
     for (_, ty) in btf.types() {
         match &ty.kind {
             Kind::Datasec { size: 0, vars } => {
@@ -35,7 +36,7 @@ pub(crate) fn fix(btf: &Btf, elf: &Elf<'_>) -> Result<Btf, LoadError> {
             _ => {}
         }
     }
-    Btf::parse(&raw)
+    Ok(Btf::parse(&raw)?)
 }
 
 /// `info` of a static `BTF_KIND_FUNC`.
@@ -74,7 +75,7 @@ fn fix_datasec(
     name: &str,
     vars: &[SecVar],
 ) -> Result<(), LoadError> {
-    let no_section = || problem(offset, BtfProblem::NoSection(name.to_owned()));
+    let no_section = || problem(offset, BtfObjectProblem::NoSection(name.to_owned()));
     let &(index, size) = symbols.sections.get(name).ok_or_else(no_section)?;
     let size = u32::try_from(size).map_err(|_| no_section())?;
     put_u32(raw, offset + 8, size);
@@ -88,7 +89,7 @@ fn fix_datasec(
             .get(&(index, var_name))
             .and_then(|&value| u32::try_from(value).ok())
             .filter(|&at| at <= size)
-            .ok_or_else(|| problem(offset, BtfProblem::NoSymbol(var_name.to_owned())))?;
+            .ok_or_else(|| problem(offset, BtfObjectProblem::NoSymbol(var_name.to_owned())))?;
         let start = offset + TYPE_SIZE + i * SECVAR_SIZE;
         let bytes: [u8; SECVAR_SIZE] = std::array::from_fn(|k| raw[start + k]);
         placed.push((at, bytes));
@@ -100,11 +101,4 @@ fn fix_datasec(
         put_u32(raw, start + 4, at);
     }
     Ok(())
-}
-
-impl Btf {
-    /// The section's bytes.
-    pub(crate) fn raw(&self) -> &[u8] {
-        &self.raw
-    }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use bpfreplay_btf::{Btf, Kind, Type};
+
 use super::Stop;
-use crate::btf::{Btf, Kind, Type};
 
 /// Finds target types by name, once for each type asked about.
 pub(super) struct Candidates<'a> {

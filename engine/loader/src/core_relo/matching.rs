@@ -1,9 +1,10 @@
 //! A place in one of the object's types, found again in a target type by names.
 
+use bpfreplay_btf::{Btf, IntEncoding, Kind, RESOLVE_DEPTH_MAX};
+
 use super::candidate::essential_name;
 use super::spec::{About, ReloKind, Spec, Step, add, bits};
 use super::{Budget, Stop};
-use crate::btf::{Btf, Kind, RESOLVE_DEPTH_MAX};
 
 /// The same place in a candidate, or `None` if it has none (`bpf_core_spec_match`).
 pub(super) fn find(
@@ -188,8 +189,8 @@ impl Pair<'_> {
             // A declaration without members says nothing more than the name.
             (Kind::Fwd, Kind::Struct { .. } | Kind::Enum { .. })
             | (Kind::Struct { .. } | Kind::Enum { .. }, Kind::Fwd) => Ok(pointer == Pointer::Behind),
-            (Kind::Int { size: ls, signed: lg }, Kind::Int { size: ts, signed: tg }) => {
-                Ok(ls == ts && lg == tg)
+            (Kind::Int { size: ls, encoding: le, .. }, Kind::Int { size: ts, encoding: te, .. }) => {
+                Ok(ls == ts && (*le == IntEncoding::Signed) == (*te == IntEncoding::Signed))
             }
             (Kind::Float { size: l }, Kind::Float { size: t }) => Ok(l == t),
             (Kind::Enum { size: ls, values: lv, .. }, Kind::Enum { size: ts, values: tv, .. }) => {

@@ -1,8 +1,9 @@
 //! A relocation's access string, walked through types.
 
+use bpfreplay_btf::{Btf, Kind};
+
 use super::Stop;
 use crate::btf::ext::CoreRecord;
-use crate::btf::{Btf, Kind};
 use crate::error::CoreProblem;
 
 /// Steps of an access string (`BPF_CORE_SPEC_MAX_LEN`).

@@ -1,8 +1,9 @@
 //! What an instruction should hold, given a place in a type.
 
+use bpfreplay_btf::{Btf, IntEncoding, Kind, RESOLVE_DEPTH_MAX, Type};
+
 use super::Stop;
 use super::spec::{ReloKind, Spec};
-use crate::btf::{Btf, Kind, RESOLVE_DEPTH_MAX, Type};
 use crate::error::CoreProblem;
 
 /// An answer, by one side's types.
@@ -169,7 +170,7 @@ fn innermost(btf: &Btf, ty: u32) -> Result<u32, Stop> {
 }
 
 fn is_signed(ty: &Type) -> bool {
-    matches!(ty.kind, Kind::Int { signed: true, .. } | Kind::Enum { signed: true, .. })
+    matches!(ty.kind, Kind::Int { encoding: IntEncoding::Signed, .. } | Kind::Enum { signed: true, .. })
 }
 
 /// Whether a load may be widened or narrowed to the target's size: pointers and unsigned integers may, because the
@@ -185,6 +186,6 @@ pub(super) fn sizes_agree(expected: (&Btf, &Answer), wanted: (&Btf, &Answer)) ->
     let (_, new) = wanted.0.resolve(new)?;
     Ok(matches!(
         (&old.kind, &new.kind),
-        (Kind::Ptr(_), Kind::Ptr(_)) | (Kind::Int { signed: false, .. }, Kind::Int { signed: false, .. })
+        (Kind::Ptr(_), Kind::Ptr(_)) | (Kind::Int { .. }, Kind::Int { .. }) if !is_signed(old) && !is_signed(new)
     ))
 }

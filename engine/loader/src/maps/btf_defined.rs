@@ -8,11 +8,11 @@
 //!   } jmp_table SEC(".maps");
 //! ```
 
+use bpfreplay_btf::{Btf, Kind, Member};
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::MapType;
 
 use super::{MapPlace, Maps};
-use crate::btf::{Btf, Kind, Member};
 use crate::elf::Elf;
 use crate::error::{LoadError, MapProblem};
 
@@ -199,11 +199,8 @@ fn finish(name: &str, given: Members) -> Result<Definition, MapProblem> {
         MapSpec::new(name, map_type, key.bytes.unwrap_or(0), value.bytes.unwrap_or(0), given.max_entries);
     spec.map_flags = given.map_flags;
     spec.map_extra = given.map_extra;
-    // The kernel takes both ids or none.
-    if key.type_id != 0 && value.type_id != 0 && !holds_references {
-        spec.btf_key_type_id = key.type_id;
-        spec.btf_value_type_id = value.type_id;
-    }
+    spec.btf_key_type_id = key.type_id;
+    spec.btf_value_type_id = value.type_id;
     let is_outer = matches!(map_type, MapType::ArrayOfMaps | MapType::HashOfMaps);
     let values = match given.values {
         None if is_outer => return Err(MapProblem::NoInner),

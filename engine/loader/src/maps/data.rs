@@ -1,10 +1,10 @@
 //! Data sections as maps: one array entry that is the section (spec/helpers-maps 2.5).
 
+use bpfreplay_btf::Btf;
 use bpfreplay_program::{MapContent, MapSpec};
 use bpfreplay_uapi::MapType;
 use bpfreplay_uapi::map::create_flags;
 
-use crate::btf::Btf;
 use crate::elf::{Elf, Section, SectionKind};
 use crate::error::{LoadError, LoadErrorKind};
 

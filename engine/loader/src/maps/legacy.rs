@@ -8,12 +8,12 @@
 //!
 //! Which of the two it is shows in the size: 20 bytes, or 28 (before maps of maps) to 36.
 
+use bpfreplay_btf::{Bytes, u32_at};
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::MapType;
 
 use super::btf_defined::known_type;
 use super::{MapPlace, Maps};
-use crate::bytes::{Bytes, u32_at};
 use crate::elf::{Elf, Symbol, SymbolKind};
 use crate::error::{LoadError, MapProblem};
 

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use bpfreplay_btf::Btf;
 use bpfreplay_program::MapContent;
 use bpfreplay_uapi::MapType;
 
 use super::{MapPlace, Maps, is_map_section};
-use crate::btf::Btf;
 use crate::btf::ext::Ext;
 use crate::elf::{Elf, R_BPF_64_ABS64, Relocation, SymbolPlace};
 use crate::error::{LoadError, LoadErrorKind, MapProblem};

@@ -9,7 +9,6 @@ mod memory;
 mod packet_load;
 mod packet_range;
 mod pointer;
-mod return_value;
 mod stack;
 
 use bpfreplay_isa::{CallTarget, Imm64, Instruction, Operand, Reg};
@@ -48,7 +47,7 @@ pub(crate) fn execute(env: &mut Env<'_>, state: &mut State, instruction: Instruc
         }
         // Not in a program as it is given; the scan refuses the opcode.
         Instruction::TailCall => refuse!(Invalid, "unknown opcode f5"),
-        Instruction::Exit => return call::exit(env, state),
+        Instruction::Exit => return call::exit(state),
     }
     Ok(Next::Goto(pc + instruction.slots()))
 }

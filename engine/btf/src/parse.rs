@@ -1,17 +1,17 @@
 //! The `.BTF` section to types. Layout: `include/uapi/linux/btf.h`.
 
-use super::{Btf, EnumValue, FuncLinkage, Kind, Member, Param, SecVar, Type, problem};
 use crate::bytes::Bytes;
-use crate::error::{BtfProblem, LoadError};
+use crate::error::{BtfError, BtfProblem};
+use crate::types::{Btf, EnumValue, FuncLinkage, IntEncoding, Kind, Member, Param, SecVar, Type};
 
 /// `BTF_MAGIC`, as little-endian bytes make it.
-pub(super) const BTF_MAGIC: u16 = 0xeb9f;
+pub const BTF_MAGIC: u16 = 0xeb9f;
 /// `BTF_VERSION`.
-pub(super) const BTF_VERSION: u8 = 1;
+pub const BTF_VERSION: u8 = 1;
 /// `struct btf_header`.
 const HEADER_SIZE: usize = 24;
 
-pub(super) fn parse(section: &[u8]) -> Result<Btf, LoadError> {
+pub(crate) fn parse(section: &[u8]) -> Result<Btf, BtfError> {
     let (header_len, types, strings) = split(section)?;
     let strings = strings.to_vec();
     let mut out = vec![Type { name_off: 0, kind: Kind::Void, offset: 0 }];
@@ -30,33 +30,33 @@ pub(super) fn parse(section: &[u8]) -> Result<Btf, LoadError> {
 }
 
 /// Header length, type bytes, string bytes.
-fn split(section: &[u8]) -> Result<(usize, &[u8], &[u8]), LoadError> {
-    let short = || problem(0, BtfProblem::Truncated("its header"));
+fn split(section: &[u8]) -> Result<(usize, &[u8], &[u8]), BtfError> {
+    let short = || BtfProblem::Truncated("its header").at(0);
     let mut header = Bytes::new(section);
     let magic = header.u16().ok_or_else(short)?;
     let [version, _flags] = header.array().ok_or_else(short)?;
     if magic != BTF_MAGIC || version != BTF_VERSION {
-        return Err(problem(0, BtfProblem::Header));
+        return Err(BtfProblem::Header.at(0));
     }
     let mut word = || header.u32().map(|w| w as usize).ok_or_else(short);
     let (header_len, type_off, type_len, str_off, str_len) = (word()?, word()?, word()?, word()?, word()?);
     if header_len < HEADER_SIZE {
-        return Err(problem(4, BtfProblem::Header));
+        return Err(BtfProblem::Header.at(4));
     }
     let body = section.get(header_len..).ok_or_else(short)?;
     let part = |off: usize, len: usize, what| {
         body.get(off..)
             .and_then(|rest| rest.get(..len))
-            .ok_or_else(|| problem(header_len.saturating_add(off), BtfProblem::Truncated(what)))
+            .ok_or_else(|| BtfProblem::Truncated(what).at(header_len.saturating_add(off)))
     };
     let types = part(type_off, type_len, "its types")?;
     Ok((header_len.saturating_add(type_off), types, part(str_off, str_len, "its strings")?))
 }
 
 /// One type. `struct btf_type`: name, `kflag:1 ... kind:5 ... vlen:16`, size or type; then what its kind adds.
-fn read_type(bytes: &mut Bytes<'_>, offset: usize) -> Result<Type, LoadError> {
-    read_type_inner(bytes).ok_or_else(|| problem(offset, BtfProblem::Truncated("a type")))?.map_or_else(
-        |kind| Err(problem(offset, BtfProblem::Kind(kind))),
+fn read_type(bytes: &mut Bytes<'_>, offset: usize) -> Result<Type, BtfError> {
+    read_type_inner(bytes).ok_or_else(|| BtfProblem::Truncated("a type").at(offset))?.map_or_else(
+        |kind| Err(BtfProblem::Kind(kind).at(offset)),
         |(name_off, kind)| Ok(Type { name_off, kind, offset }),
     )
 }
@@ -70,8 +70,10 @@ fn read_type_inner(bytes: &mut Bytes<'_>) -> Option<Result<(u32, Kind), u32>> {
     let kflag = info >> 31 == 1;
     let kind = match kind_number {
         1 => {
+            // `BTF_INT_ENCODING`, `BTF_INT_OFFSET`, `BTF_INT_BITS`.
             let data = bytes.u32()?;
-            Kind::Int { size: word, signed: (data >> 24) & 1 == 1 }
+            let encoding = IntEncoding::from_bits((data >> 24) & 0xf);
+            Kind::Int { size: word, encoding, offset: (data >> 16) & 0xff, bits: data & 0xff }
         }
         2 => Kind::Ptr(word),
         3 => {
@@ -93,7 +95,7 @@ fn read_type_inner(bytes: &mut Bytes<'_>) -> Option<Result<(u32, Kind), u32>> {
                 let value = if kflag { value.cast_signed() as i64 as u64 } else { u64::from(value) };
                 Some(EnumValue { name_off, value })
             })?;
-            Kind::Enum { size: word, values, signed: kflag }
+            Kind::Enum { size: word, values, signed: kflag, enum64: false }
         }
         7 => Kind::Fwd,
         8 => Kind::Typedef(word),
@@ -134,7 +136,7 @@ fn read_type_inner(bytes: &mut Bytes<'_>) -> Option<Result<(u32, Kind), u32>> {
                 let (name_off, low, high) = (bytes.u32()?, bytes.u32()?, bytes.u32()?);
                 Some(EnumValue { name_off, value: u64::from(high) << 32 | u64::from(low) })
             })?;
-            Kind::Enum { size: word, values, signed: kflag }
+            Kind::Enum { size: word, values, signed: kflag, enum64: true }
         }
         other => return Some(Err(other)),
     };
@@ -146,17 +148,13 @@ fn read_all<T>(count: usize, mut one: impl FnMut() -> Option<T>) -> Option<Vec<T
 }
 
 /// Every id and string a type mentions exists, so that later steps need not ask.
-fn check_references(btf: &Btf) -> Result<(), LoadError> {
+fn check_references(btf: &Btf) -> Result<(), BtfError> {
     let count = btf.types.len();
     for ty in &btf.types {
         let id = |id: u32| {
-            if (id as usize) < count {
-                Ok(())
-            } else {
-                Err(problem(ty.offset, BtfProblem::TypeId { id, count }))
-            }
+            if (id as usize) < count { Ok(()) } else { Err(BtfProblem::TypeId { id, count }.at(ty.offset)) }
         };
-        let name = |off: u32| btf.string(off).map_err(|_| problem(ty.offset, BtfProblem::String(off)));
+        let name = |off: u32| btf.string(off).map_err(|_| BtfProblem::String(off).at(ty.offset));
         name(ty.name_off)?;
         match &ty.kind {
             Kind::Void | Kind::Int { .. } | Kind::Fwd | Kind::Float { .. } => {}
