@@ -6,10 +6,10 @@
 //! their maps loaded into it; [`captures`], the files suites replay.
 #![deny(unsafe_code)]
 
+pub mod bpftool;
 pub mod captures;
 pub mod case;
 pub mod fuzz;
 pub mod kernel;
-pub mod skip;
 
 pub use kernel::Kernel;

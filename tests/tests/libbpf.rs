@@ -6,16 +6,13 @@
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use anyhow::Context;
 use bpfreplay_loader::Object;
 use bpfreplay_tests::Kernel;
+use bpfreplay_tests::bpftool::{self, Pinned};
 use bpfreplay_tests::captures::{objects, root};
 use bpfreplay_tests::kernel::KernelInstance;
-use bpfreplay_tests::skip::skipped;
-
-/// Where bpffs usually is.
-const BPFFS: &str = "/sys/fs/bpf";
 
 /// Objects of the loader's own tests that the kernel takes.
 const LOADER_OBJECTS: &[&str] = &[
@@ -35,9 +32,12 @@ const LOADER_OBJECTS: &[&str] = &[
 
 #[test]
 fn programs_have_the_tags_libbpf_gives_them() {
-    let Some(kernel) = Kernel::or_skip("tags as the kernel has them") else { return };
-    if let Err(reason) = bpftool(&["version"]) {
-        return skipped("libbpf as a judge of linking", &reason);
+    let kernel = match Kernel::probe() {
+        Ok(kernel) => kernel,
+        Err(reason) => return eprintln!("skipped: {reason}"),
+    };
+    if let Err(reason) = bpftool::probe() {
+        return eprintln!("skipped: {reason}");
     }
     let mut compared = 0;
     for path in objects().into_iter().chain(loader_objects()) {
@@ -66,7 +66,10 @@ fn programs_have_the_tags_libbpf_gives_them() {
 
 #[test]
 fn the_kernel_takes_the_objects_of_the_loaders_tests() {
-    let Some(kernel) = Kernel::or_skip("the kernel loads the loader's objects") else { return };
+    let kernel = match Kernel::probe() {
+        Ok(kernel) => kernel,
+        Err(reason) => return eprintln!("skipped: {reason}"),
+    };
     for path in loader_objects() {
         let object = Object::parse(&std::fs::read(&path).expect("an object")).expect("our loader takes it");
         KernelInstance::load(kernel, &object.programs)
@@ -77,7 +80,10 @@ fn the_kernel_takes_the_objects_of_the_loaders_tests() {
 /// What `core.bpf.c` finds out about its own types, run by the kernel.
 #[test]
 fn core_relocations_hold_at_run_time() {
-    let Some(kernel) = Kernel::or_skip("CO-RE on the kernel") else { return };
+    let kernel = match Kernel::probe() {
+        Ok(kernel) => kernel,
+        Err(reason) => return eprintln!("skipped: {reason}"),
+    };
     let path = root().join("engine/loader/tests/objects/core.bpf.o");
     let object = Object::parse(&std::fs::read(path).expect("an object")).expect("our loader takes it");
     let instance = KernelInstance::load(kernel, &object.programs).expect("the kernel takes it");
@@ -139,40 +145,14 @@ fn tag(program: &impl AsRawFd) -> String {
 }
 
 /// The tags of an object's programs as libbpf links them, by name.
-fn libbpf_tags(object: &Path) -> Result<BTreeMap<String, String>, String> {
-    let pins = Path::new(BPFFS).join(format!("bpfreplay-test-{}", std::process::id()));
-    let _cleanup = Unpin(&pins);
-    let (object, folder) = (object.to_string_lossy(), pins.to_string_lossy());
-    bpftool(&["prog", "loadall", &object, &folder])?;
+fn libbpf_tags(object: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let pinned = Pinned::load(object)?;
     let mut tags = BTreeMap::new();
-    for entry in std::fs::read_dir(&pins).map_err(|error| error.to_string())? {
-        let entry = entry.map_err(|error| error.to_string())?;
-        let shown = bpftool(&["-j", "prog", "show", "pinned", &entry.path().to_string_lossy()])?;
-        let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|error| error.to_string())?;
-        let tag = shown["tag"].as_str().ok_or("no tag")?.to_owned();
+    for entry in std::fs::read_dir(pinned.programs())? {
+        let entry = entry?;
+        let shown = bpftool::json(&["prog", "show", "pinned", &entry.path().to_string_lossy()])?;
+        let tag = shown["tag"].as_str().context("no tag")?.to_owned();
         tags.insert(entry.file_name().to_string_lossy().into_owned(), tag);
     }
     Ok(tags)
-}
-
-/// Removes the pinned programs, so that nothing stays in the kernel.
-struct Unpin<'a>(&'a Path);
-
-impl Drop for Unpin<'_> {
-    fn drop(&mut self) {
-        for entry in std::fs::read_dir(self.0).into_iter().flatten().flatten() {
-            let _ = std::fs::remove_file(entry.path());
-        }
-        let _ = std::fs::remove_dir(self.0);
-    }
-}
-
-fn bpftool(args: &[&str]) -> Result<String, String> {
-    let output = Command::new("bpftool").args(args).output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    let telling = text.lines().find(|line| line.starts_with("libbpf:") || line.starts_with("Error"));
-    Err(telling.unwrap_or("failed").to_owned())
 }
