@@ -1,6 +1,10 @@
 //! An independent reader agrees: tshark gets through every capture that is not broken on purpose, sees
 //! as many frames as we count, and finds the checksums of well-formed traffic right.
 
+#[path = "../../tests/src/skip.rs"]
+#[allow(unreachable_pub, reason = "the file is also a public module, of the tests crate")]
+mod skip;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -15,7 +19,7 @@ fn tshark(file: &Path, arguments: &[&str]) -> Output {
 fn tshark_is_there() -> bool {
     let found = Command::new("tshark").arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
-        println!("skipped: no tshark on this machine");
+        skip::skipped("captures as tshark reads them", &"it is not installed");
     }
     found
 }

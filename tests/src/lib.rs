@@ -11,5 +11,6 @@ pub mod captures;
 pub mod case;
 pub mod fuzz;
 pub mod kernel;
+pub mod skip;
 
 pub use kernel::Kernel;

@@ -10,7 +10,7 @@ use bpfreplay_tests::captures::root;
 const TOP_LEVEL: &[&str] =
     &["Cargo.lock", "Cargo.toml", "README.md", "bench", "engine", "parsers", "pcaps", "target", "tests"];
 
-/// Which of our crates each of our crates may depend on, directly, outside its tests.
+/// Which of our crates each of our crates may depend on, directly. A crate without a row is a mistake.
 const WALLS: &[(&str, &[&str])] = &[
     ("isa", &[]),
     ("uapi", &[]),
@@ -21,11 +21,27 @@ const WALLS: &[(&str, &[&str])] = &[
     ("runtime", &["isa", "uapi", "program"]),
     ("interpreter", &["isa", "uapi", "program", "verifier", "runtime"]),
     ("jit", &["isa", "uapi", "program", "verifier", "runtime"]),
-    ("instance", &["isa", "uapi", "program", "loader", "verifier", "runtime", "interpreter", "jit"]),
+    ("instance", &["uapi", "program", "loader", "verifier", "runtime", "interpreter", "jit"]),
     ("tc", &["uapi", "runtime"]),
-    ("replay", &["uapi", "btf", "program", "runtime", "tc"]),
+    ("replay", &["uapi", "btf", "runtime", "tc"]),
+    ("cli", &["uapi", "program", "loader", "runtime", "instance", "tc", "replay", "parsers"]),
     ("parsers", &[]),
     ("pcaps", &[]),
+    ("bench", &["loader", "runtime", "instance", "tc", "replay", "parsers", "pcaps", "tests"]),
+    (
+        "tests",
+        &["isa", "uapi", "program", "loader", "verifier", "runtime", "instance", "tc", "replay", "parsers"],
+    ),
+];
+
+/// Which of our crates their tests may use besides.
+const WALLS_OF_TESTS: &[(&str, &[&str])] = &[
+    // Programs by hand, and the shipped objects to make ready.
+    ("instance", &["isa", "parsers"]),
+    // Specs of maps to dump.
+    ("replay", &["program"]),
+    // Engines by their own types, where the suite is about what an instance hides.
+    ("tests", &["interpreter", "jit"]),
 ];
 
 /// Which of our crates may use these packages: threads, machine code, untyped errors, terminals.
@@ -39,7 +55,18 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("comfy-table", &["cli", "bench"]),
     ("pnet_packet", &["parsers"]),
     ("smoltcp", &["pcaps"]),
+    ("iced-x86", &["jit"]),
+    ("loom", &["runtime"]),
 ];
+
+/// Files outside tests that make threads, and what for: threads live in `replay` only.
+const THREADS: &[(&str, &str)] = &[
+    ("engine/replay/src/replay.rs", "workers and merger"),
+    ("tests/src/kernel/link.rs", "a network namespace belongs to a thread"),
+];
+
+/// Crates that may print and read the environment; in all others only tests may.
+const SPEAKING: &[&str] = &["engine/cli", "bench", "tests", "pcaps"];
 
 /// Lines a source file may have; longer ones must be flat lists and are named here with what they list.
 const LINES_MAX: usize = 800;
@@ -63,16 +90,42 @@ fn the_top_level_is_as_the_readme_says() {
 #[test]
 fn dependencies_point_one_way() {
     let walls: BTreeMap<&str, &[&str]> = WALLS.iter().copied().collect();
+    let walls_of_tests: BTreeMap<&str, &[&str]> = WALLS_OF_TESTS.iter().copied().collect();
+    let crates = our_crates();
     let mut broken = Vec::new();
-    for (name, dependencies) in our_crates() {
-        let Some(allowed) = walls.get(name.as_str()) else { continue };
-        for dependency in dependencies.iter().filter_map(|dependency| dependency.strip_prefix("bpfreplay-")) {
-            if !allowed.contains(&dependency) {
-                broken.push(format!("{name} must not depend on {dependency}"));
+    for (name, Dependencies { normal, dev }) in &crates {
+        let Some(allowed) = walls.get(name.as_str()) else {
+            broken.push(format!("{name} has no row: say what it may depend on"));
+            continue;
+        };
+        let besides = walls_of_tests.get(name.as_str()).copied().unwrap_or_default();
+        for dependency in ours(normal).filter(|dependency| !allowed.contains(dependency)) {
+            broken.push(format!("{name} must not depend on {dependency}"));
+        }
+        for dependency in ours(dev).filter(|dependency| !allowed.contains(dependency)) {
+            if !besides.contains(&dependency) {
+                broken.push(format!("the tests of {name} must not depend on {dependency}"));
             }
+        }
+        // A wall with a hole that nobody goes through is a wall that is not there.
+        for unused in allowed.iter().filter(|allowed| !ours(normal).any(|used| used == **allowed)) {
+            broken.push(format!("{name} does not depend on {unused} any more: take it out of the row"));
+        }
+        for unused in besides.iter().filter(|allowed| !ours(dev).any(|used| used == **allowed)) {
+            broken.push(format!("the tests of {name} do not use {unused} any more: take it out of the row"));
+        }
+    }
+    for (name, _) in WALLS.iter().chain(WALLS_OF_TESTS) {
+        if !crates.contains_key(*name) {
+            broken.push(format!("there is no crate {name}: take its row out"));
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Our own crates among dependencies, without the prefix of their names.
+fn ours(dependencies: &BTreeSet<String>) -> impl Iterator<Item = &str> {
+    dependencies.iter().filter_map(|dependency| dependency.strip_prefix("bpfreplay-"))
 }
 
 #[test]
@@ -81,11 +134,11 @@ fn packages_stay_in_their_crates() {
     let mut broken = Vec::new();
     for (package, homes) in CONFINED {
         for (name, dependencies) in &crates {
-            if dependencies.contains(*package) && !homes.contains(&name.as_str()) {
+            if dependencies.any(package) && !homes.contains(&name.as_str()) {
                 broken.push(format!("{name} must not depend on {package}"));
             }
         }
-        let used = homes.iter().any(|home| crates.get(*home).is_some_and(|deps| deps.contains(*package)));
+        let used = homes.iter().any(|home| crates.get(*home).is_some_and(|deps| deps.any(package)));
         assert!(used, "no crate uses {package} any more: take its row out");
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
@@ -110,6 +163,41 @@ fn unsafe_lies_where_the_readme_says() {
 }
 
 #[test]
+fn threads_lie_where_they_are_listed() {
+    let listed: BTreeSet<&str> = THREADS.iter().map(|(file, _)| *file).collect();
+    let found = files_with(&["thread::spawn", "thread::scope", "thread::Builder", "thread::{"], &[]);
+    assert_eq!(
+        found.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        listed,
+        "left: files with threads outside tests; right: those listed"
+    );
+}
+
+#[test]
+fn libraries_neither_print_nor_read_the_environment() {
+    let words = ["println!", "print!", "dbg!", "io::stdout", "io::stderr", "env::var", "env::args"];
+    assert_eq!(files_with(&words, SPEAKING), BTreeSet::new());
+    assert!(!files_with(&words, &[]).is_empty(), "those that may do");
+}
+
+/// Files of library and command code, outside these folders, with one of these words in their code.
+fn files_with(words: &[&str], except: &[&str]) -> BTreeSet<String> {
+    let is_test = |path: &Path| {
+        let mut folders = path.iter().rev().skip(1);
+        // Both `CRATE/tests/` and modules of tests, not the crate `tests` itself.
+        folders.any(|folder| folder == "tests") && !path.starts_with("tests/src")
+    };
+    let sources = sources().into_iter().filter(|path| !is_test(path));
+    let sources = sources.filter(|path| !except.iter().any(|folder| path.starts_with(folder)));
+    let with = sources.filter(|path| {
+        let text = std::fs::read_to_string(root().join(path)).expect("a source");
+        let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        text.lines().any(|line| words.iter().any(|word| code(line).contains(word)))
+    });
+    with.map(|path| path.to_str().expect("UTF-8").to_owned()).collect()
+}
+
+#[test]
 fn files_are_small() {
     let mut lengths: Vec<(usize, String)> = sources()
         .into_iter()
@@ -130,8 +218,22 @@ fn files_are_small() {
     );
 }
 
-/// Our crates, without the prefix of their names, and what each depends on outside its tests.
-fn our_crates() -> BTreeMap<String, BTreeSet<String>> {
+/// What a crate depends on.
+struct Dependencies {
+    /// Also to be built.
+    normal: BTreeSet<String>,
+    /// In its tests.
+    dev: BTreeSet<String>,
+}
+
+impl Dependencies {
+    fn any(&self, package: &str) -> bool {
+        self.normal.contains(package) || self.dev.contains(package)
+    }
+}
+
+/// Our crates, without the prefix of their names.
+fn our_crates() -> BTreeMap<String, Dependencies> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path"])
         .arg(root().join("Cargo.toml"))
@@ -145,8 +247,12 @@ fn our_crates() -> BTreeMap<String, BTreeSet<String>> {
         .map(|package| {
             let name = package["name"].as_str().expect("a name").trim_start_matches("bpfreplay-").to_owned();
             let dependencies = package["dependencies"].as_array().expect("dependencies");
-            let normal = dependencies.iter().filter(|dependency| dependency["kind"].is_null());
-            (name, normal.map(|dependency| dependency["name"].as_str().expect("a name").to_owned()).collect())
+            let names = |dev: bool| {
+                let chosen =
+                    dependencies.iter().filter(move |dependency| (dependency["kind"] == "dev") == dev);
+                chosen.map(|dependency| dependency["name"].as_str().expect("a name").to_owned()).collect()
+            };
+            (name, Dependencies { normal: names(false), dev: names(true) })
         })
         .collect()
 }
@@ -177,12 +283,13 @@ fn sources() -> Vec<PathBuf> {
 /// Whether the word `unsafe` stands outside comments and strings.
 fn has_unsafe_code(text: &str) -> bool {
     text.lines().any(|line| {
-        let code = line.split("//").next().unwrap_or_default();
-        let outside_strings: String = code.split('"').step_by(2).collect();
-        outside_strings
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .any(|word| word == concat!("un", "safe"))
+        code(line).split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == concat!("un", "safe"))
     })
+}
+
+/// A line without comment and strings.
+fn code(line: &str) -> String {
+    line.split("//").next().unwrap_or_default().split('"').step_by(2).collect()
 }
 
 #[test]

@@ -25,18 +25,11 @@ const DELIBERATE: &[(&str, &str, &str)] = &[];
 
 #[test]
 fn engines_agree_with_the_kernel_frame_by_frame() {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => {
-            stay_on_this_cpu().expect("the thread can be kept on a CPU");
-            Some(KernelEngine(kernel))
-        }
-        Err(reason) => {
-            eprintln!(
-                "skipped: the kernel as a judge: {reason}; JIT and interpreter are compared all the same"
-            );
-            None
-        }
-    };
+    // Without it JIT and interpreter are compared all the same.
+    let kernel = Kernel::or_skip("the kernel as a judge of engines").map(KernelEngine);
+    if kernel.is_some() {
+        stay_on_this_cpu().expect("the thread can be kept on a CPU");
+    }
     let mut engines: Vec<&dyn Engine> = vec![&OurEngine::Interpreter, &OurEngine::Jit];
     if let Some(kernel) = &kernel {
         engines.insert(0, kernel);

@@ -13,6 +13,7 @@ use bpfreplay_tests::Kernel;
 use bpfreplay_tests::bpftool::{self, Pinned};
 use bpfreplay_tests::captures::{objects, root};
 use bpfreplay_tests::kernel::KernelInstance;
+use bpfreplay_tests::skip::skipped;
 
 /// Objects of the loader's own tests that the kernel takes.
 const LOADER_OBJECTS: &[&str] = &[
@@ -32,12 +33,9 @@ const LOADER_OBJECTS: &[&str] = &[
 
 #[test]
 fn programs_have_the_tags_libbpf_gives_them() {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => kernel,
-        Err(reason) => return eprintln!("skipped: {reason}"),
-    };
+    let Some(kernel) = Kernel::or_skip("tags as the kernel has them") else { return };
     if let Err(reason) = bpftool::probe() {
-        return eprintln!("skipped: {reason}");
+        return skipped("libbpf as a judge of linking", &reason);
     }
     let mut compared = 0;
     for path in objects().into_iter().chain(loader_objects()) {
@@ -66,10 +64,7 @@ fn programs_have_the_tags_libbpf_gives_them() {
 
 #[test]
 fn the_kernel_takes_the_objects_of_the_loaders_tests() {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => kernel,
-        Err(reason) => return eprintln!("skipped: {reason}"),
-    };
+    let Some(kernel) = Kernel::or_skip("the kernel loads the loader's objects") else { return };
     for path in loader_objects() {
         let object = Object::parse(&std::fs::read(&path).expect("an object")).expect("our loader takes it");
         KernelInstance::load(kernel, &object.programs)
@@ -80,10 +75,7 @@ fn the_kernel_takes_the_objects_of_the_loaders_tests() {
 /// What `core.bpf.c` finds out about its own types, run by the kernel.
 #[test]
 fn core_relocations_hold_at_run_time() {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => kernel,
-        Err(reason) => return eprintln!("skipped: {reason}"),
-    };
+    let Some(kernel) = Kernel::or_skip("CO-RE on the kernel") else { return };
     let path = root().join("engine/loader/tests/objects/core.bpf.o");
     let object = Object::parse(&std::fs::read(path).expect("an object")).expect("our loader takes it");
     let instance = KernelInstance::load(kernel, &object.programs).expect("the kernel takes it");

@@ -13,6 +13,7 @@ use bpfreplay_tests::Kernel;
 use bpfreplay_tests::captures;
 use bpfreplay_tests::case::{ProgramDef, assemble_program};
 use bpfreplay_tests::kernel::{KernelInstance, LiveHook, LiveLink};
+use bpfreplay_tests::skip::skipped;
 use bpfreplay_uapi::MapType;
 use bpfreplay_uapi::skb::SkbField;
 use bpfreplay_uapi::tc::{TC_ACT_SHOT, TC_ACT_UNSPEC};
@@ -121,7 +122,7 @@ impl Noter {
         );
         let size = bytes + BYTES_MAX;
         let maps: Arc<[MapSpec]> = Arc::new([MapSpec::new("noted", MapType::Array, 4, size as u32, 1)]);
-        let def = ProgramDef { name: name.to_owned(), prog_type: None, attach_type: 0, code };
+        let def = ProgramDef::new(name, code);
         let program = assemble_program(&def, &maps).unwrap_or_else(|error| panic!("{error:#}"));
         Noter { words, program: Arc::new(program) }
     }
@@ -191,10 +192,7 @@ impl Lane {
 
 #[test]
 fn live_hooks_show_what_ours_show() {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => kernel,
-        Err(reason) => return eprintln!("skipped: the kernel's hooks: {reason}"),
-    };
+    let Some(kernel) = Kernel::or_skip("the kernel's hooks") else { return };
     match LiveLink::with(kernel, |link| compare(kernel, link)) {
         Ok((frames, report)) => {
             eprintln!("{frames} frames at both hooks");
@@ -205,7 +203,7 @@ fn live_hooks_show_what_ours_show() {
                 report[..report.len().min(20)].join("\n")
             );
         }
-        Err(reason) => eprintln!("skipped: the kernel's hooks: {reason}"),
+        Err(reason) => skipped("the kernel's hooks", &reason),
     }
 }
 

@@ -15,6 +15,7 @@ use bpfreplay_runtime::Map;
 use bpfreplay_tests::bpftool::{self, Pinned};
 use bpfreplay_tests::captures::{objects, root};
 use bpfreplay_tests::kernel::possible_cpus;
+use bpfreplay_tests::skip::skipped;
 use bpfreplay_uapi::MapType;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ fn maps_are_shown_as_the_cases_say() {
 #[test]
 fn bpftool_shows_what_the_cases_say() {
     if let Err(reason) = bpftool::probe() {
-        return eprintln!("skipped: {reason}");
+        return skipped("bpftool as a judge of map dumps", &reason);
     }
     for path in cases() {
         let dumps =
@@ -79,7 +80,7 @@ fn bpftool_shows_what_the_cases_say() {
 #[test]
 fn maps_of_shipped_objects_are_shown_as_bpftool_shows_them() {
     if let Err(reason) = bpftool::probe() {
-        return eprintln!("skipped: {reason}");
+        return skipped("bpftool as a judge of map dumps", &reason);
     }
     let (mut compared, mut formatted) = (0, 0);
     for path in objects() {

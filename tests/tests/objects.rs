@@ -8,10 +8,7 @@ use bpfreplay_verifier::LogLevel;
 
 #[test]
 fn the_kernel_takes_what_the_loader_links() {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => kernel,
-        Err(reason) => return eprintln!("skipped: {reason}"),
-    };
+    let Some(kernel) = Kernel::or_skip("the kernel loads every object") else { return };
     let mut failed = Vec::new();
     for path in objects() {
         let bytes = std::fs::read(&path).expect("an object");

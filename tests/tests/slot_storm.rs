@@ -55,7 +55,7 @@ fn storm(engine: Engine, changes: u64) {
     let options = Options { engine, cpus: WORKERS, ..Options::default() };
     let maps: Arc<[MapSpec]> = Arc::new([MapSpec::new("jmp", MapType::ProgArray, 4, 4, 1)]);
     let program = |name: &str, code: String| {
-        let def = ProgramDef { name: name.to_owned(), prog_type: None, attach_type: 0, code };
+        let def = ProgramDef::new(name, code);
         Arc::new(assemble_program(&def, &maps).expect("the program assembles"))
     };
     let programs = [program("entry", ENTRY.to_owned()), program("one", target(1)), program("two", target(2))];
@@ -146,12 +146,7 @@ fn assert_freed(instance: &Instance) {
 #[test]
 fn programs_are_verified_before_they_run() {
     let maps: Arc<[MapSpec]> = Arc::new([]);
-    let def = ProgramDef {
-        name: "bad".to_owned(),
-        prog_type: None,
-        attach_type: 0,
-        code: "r0 = *(u64 *)(r1 + 4096)\n exit\n".to_owned(),
-    };
+    let def = ProgramDef::new("bad", "r0 = *(u64 *)(r1 + 4096)\n exit\n");
     let program: Arc<Program> = Arc::new(assemble_program(&def, &maps).expect("it assembles"));
     let error = Instance::from_programs(&[program], &Options::default());
     let error = error.expect_err("an access outside the context is refused");

@@ -54,7 +54,7 @@ pub struct Instance {
     maps: Vec<Arc<Map>>,
     entry: usize,
     /// What a loader's file descriptors are to the kernel: a prog array without any is emptied.
-    _handles: Vec<UserHandle>,
+    handles: Vec<UserHandle>,
 }
 
 /// One program of an instance.
@@ -113,7 +113,7 @@ impl Instance {
             programs: Vec::with_capacity(chosen.len()),
             maps,
             entry: 0,
-            _handles: handles,
+            handles,
         };
         for program in &chosen {
             let loaded = instance.prepare(program, options.log)?;
@@ -160,6 +160,14 @@ impl Instance {
     #[must_use]
     pub fn map(&self, name: &str) -> Option<&Arc<Map>> {
         self.maps.iter().find(|map| map.spec().name == name)
+    }
+
+    /// Takes the instance's reference to a map out of it. Dropping it is what closing the last file descriptor is to the
+    /// kernel: programs keep the map, but a prog array is emptied, unless somebody else has a reference
+    /// ([`Map::user_handle`]). `None`: there is no such map, or it was taken before.
+    pub fn take_handle(&mut self, map: &str) -> Option<UserHandle> {
+        let at = self.handles.iter().position(|handle| handle.spec().name == map)?;
+        Some(self.handles.swap_remove(at))
     }
 
     /// Whether any program may write or resize the packet; if none may, a capture's bytes can be used in place.

@@ -3,7 +3,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bpfreplay_runtime::{Batch, Context, Executable, Map, ProgramInfo};
-use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES, PT_REGS_SIZE};
+use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES};
 
 use crate::arena::Image;
 use crate::entry::{Entry, EntryStub};
@@ -73,12 +73,11 @@ impl Executable for JitedProgram {
                 std::ptr::from_mut(skb).cast()
             }
             Context::Plain(bytes) => {
-                assert!(!self.info.prog_type.has_skb(), "{}: its context is a __sk_buff", self.info.name);
-                assert!(
-                    bytes.len() >= PT_REGS_SIZE as usize,
-                    "{}: its context is {PT_REGS_SIZE} bytes",
-                    self.info.name
-                );
+                let (name, prog_type) = (&self.info.name, self.info.prog_type);
+                let size = prog_type.plain_context();
+                assert!(size.is_some(), "{name}: the context of {} is no plain memory", prog_type.name());
+                let size = size.unwrap_or_default() as usize;
+                assert!(bytes.len() >= size, "{name}: its context is {size} bytes");
                 bytes.as_ptr().cast_mut().cast()
             }
         };

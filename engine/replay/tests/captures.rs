@@ -1,6 +1,9 @@
 //! Reading captures: every variant of both formats, every way to be broken, and other readers as judges.
 
 mod common;
+#[path = "../../../tests/src/skip.rs"]
+#[allow(unreachable_pub, reason = "the file is also a public module, of the tests crate")]
+mod skip;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,6 +11,7 @@ use std::process::Command;
 use common::{
     Order, enhanced, ethernet_pcap, interface, pcap_header, pcap_record, pcapng_block, read_all, section, tcp,
 };
+use skip::skipped;
 
 fn read(bytes: &[u8]) -> (Vec<common::Read>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
@@ -371,9 +375,10 @@ fn captures() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut found = Vec::new();
     for dir in ["pcaps/recorded", "pcaps/generated", "pcaps/broken", "../shared/captures"] {
-        let Ok(entries) = std::fs::read_dir(root.join(dir)) else {
-            eprintln!("skipping {dir}: not there");
-            continue;
+        let entries = match std::fs::read_dir(root.join(dir)) {
+            Ok(entries) => entries,
+            Err(_) if dir.starts_with("..") => continue,
+            Err(error) => panic!("{dir}: {error}"),
         };
         let is_capture =
             |path: &PathBuf| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng" || e == "cap");
@@ -394,13 +399,10 @@ fn ends_with_any(path: &str, names: &[&str]) -> bool {
 #[test]
 fn capinfos_finds_the_same_frames_bytes_and_times() {
     let captures = captures();
-    let Ok(output) = Command::new("capinfos")
-        .args(["-T", "-m", "-Q", "-M", "-c", "-d", "-a", "-e", "-S"])
-        .args(&captures)
-        .output()
-    else {
-        eprintln!("skipping: capinfos is not installed");
-        return;
+    let arguments = ["-T", "-m", "-Q", "-M", "-c", "-d", "-a", "-e", "-S"];
+    let output = match Command::new("capinfos").args(arguments).args(&captures).output() {
+        Ok(output) => output,
+        Err(error) => return skipped("captures as capinfos reads them", &error),
     };
     let text = String::from_utf8(output.stdout).unwrap();
     let (mut compared, mut broken) = (0, 0);

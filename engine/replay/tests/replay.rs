@@ -1,6 +1,9 @@
 //! Whole replays with a scripted program: counters, order, outputs, and what ends one early.
 
 mod common;
+#[path = "../../../tests/src/skip.rs"]
+#[allow(unreachable_pub, reason = "the file is also a public module, of the tests crate")]
+mod skip;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,6 +18,7 @@ use bpfreplay_runtime::skb::{self, Device, Refused, Stamp, TestRun, TestRunConte
 use bpfreplay_runtime::{Executable, ExecutionContext, SkBuff};
 use bpfreplay_tc::{Direction, DropReason, Filter, Hook};
 use common::{Order, Scripted, ethernet_pcap, pcap_header, pcap_record, tcp};
+use skip::skipped;
 
 /// What a sink wrote.
 #[derive(Clone, Default)]
@@ -331,9 +335,8 @@ fn a_replay_can_be_stopped_in_the_middle() {
 
 #[test]
 fn tshark_reads_and_filters_what_is_written() {
-    if Command::new("tshark").arg("--version").output().is_err() {
-        eprintln!("skipping: tshark is not installed");
-        return;
+    if let Err(error) = Command::new("tshark").arg("--version").output() {
+        return skipped("what is written as tshark reads it", &error);
     }
     let dir = tempfile::tempdir().unwrap();
     let frames: Vec<Vec<u8>> = (0..14).map(tcp).collect();

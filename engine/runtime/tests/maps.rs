@@ -99,11 +99,26 @@ fn types_of_later_parts_are_refused_by_name() {
         let ours =
             [MapType::Array, MapType::PercpuArray, MapType::Hash, MapType::PercpuHash, MapType::ProgArray];
         if !ours.contains(map_type) {
-            let error = Map::create(&spec(*map_type, 4, 4, 4), 1).unwrap_err();
+            let mut spec = spec(*map_type, 4, 4, 4);
+            spec.inner = Some(Box::new(MapSpec::new("inner", MapType::Array, 4, 4, 4)));
+            let error = Map::create(&spec, 1).unwrap_err();
             assert_eq!(error.errno, Errno::EOPNOTSUPP);
             assert!(error.reason.contains(map_type.name()), "{error}");
         }
     }
+}
+
+#[test]
+fn maps_of_maps_hold_what_can_be_exchanged() {
+    let created = |inner: Option<MapType>| {
+        let mut spec = spec(MapType::HashOfMaps, 4, 4, 4);
+        spec.inner = inner.map(|inner| Box::new(MapSpec::new("inner", inner, 4, 4, 4)));
+        Map::create(&spec, 1).unwrap_err().errno
+    };
+    assert_eq!(created(None), Errno::EINVAL);
+    assert_eq!(created(Some(MapType::ArrayOfMaps)), Errno::EINVAL);
+    assert_eq!(created(Some(MapType::ProgArray)), Errno::ENOTSUPP);
+    assert_eq!(created(Some(MapType::CgroupStorage)), Errno::ENOTSUPP);
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub const MAX_RECLASSIFY_LOOP: u32 = 16;
 pub const SK_BUFF_SIZE: u32 = 192;
 /// Bytes of `struct pt_regs` on x86-64, the context of kprobe programs.
 pub const PT_REGS_SIZE: u32 = 168;
+/// Bytes of the context of tracepoint programs (`PERF_MAX_TRACE_SIZE`).
+pub const PERF_MAX_TRACE_SIZE: u32 = 8192;
 /// Iterations of `bpf_loop` and of a `may_goto` (`BPF_MAX_LOOPS`).
 pub const MAX_LOOPS: u32 = 8 << 20;
 /// Bytes of a `struct bpf_dynptr`.

@@ -1,5 +1,7 @@
 //! Program types (`enum bpf_prog_type`).
 
+use crate::limits::{PERF_MAX_TRACE_SIZE, PT_REGS_SIZE};
+
 macro_rules! prog_types {
     ($($(#[$doc:meta])* $name:ident $id:literal $text:literal;)*) => {
         /// A program type; the number is the UAPI's, the text is bpftool's.
@@ -42,6 +44,12 @@ prog_types! {
     LwtXmit 12 "lwt_xmit";
 }
 
+/// `expected_attach_type` of cgroup programs for what comes in (`BPF_CGROUP_INET_INGRESS`).
+pub const BPF_CGROUP_INET_INGRESS: u32 = 0;
+
+/// `expected_attach_type` of cgroup programs for what goes out (`BPF_CGROUP_INET_EGRESS`).
+pub const BPF_CGROUP_INET_EGRESS: u32 = 1;
+
 impl ProgType {
     /// The id in `union bpf_attr`.
     #[must_use]
@@ -61,6 +69,23 @@ impl ProgType {
             | ProgType::LwtOut
             | ProgType::LwtXmit => true,
             ProgType::Kprobe | ProgType::Tracepoint | ProgType::Xdp => false,
+        }
+    }
+
+    /// Bytes of the context, where it is plain read-only memory: `struct pt_regs`, the longest record of a tracepoint.
+    #[must_use]
+    pub const fn plain_context(self) -> Option<u32> {
+        match self {
+            ProgType::Kprobe => Some(PT_REGS_SIZE),
+            ProgType::Tracepoint => Some(PERF_MAX_TRACE_SIZE),
+            ProgType::SocketFilter
+            | ProgType::SchedCls
+            | ProgType::SchedAct
+            | ProgType::CgroupSkb
+            | ProgType::LwtIn
+            | ProgType::LwtOut
+            | ProgType::LwtXmit
+            | ProgType::Xdp => None,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! The struct in the UAPI header is a view: no such bytes exist. A program's access at a UAPI offset is converted at
 //! load to an access of the engine's own context, whose layout the engine declares in a [`ContextLayout`].
 
+use crate::xdp::XdpField;
+
 macro_rules! fields {
     ($($variant:ident $name:literal $off:literal $size:literal;)*) => {
         /// A field of `struct __sk_buff`. `cb` is one field of 20 bytes, the IPv6 addresses one of 16 each.
@@ -75,7 +77,7 @@ fields! {
 }
 
 /// Where an engine keeps a field, and how wide it is there: column T of the access table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct NativeField {
     /// Offset from the context pointer, in bytes.
     pub off: u16,
@@ -83,11 +85,18 @@ pub struct NativeField {
     pub width: u8,
 }
 
-/// Where an engine keeps every field of its `struct __sk_buff`.
+impl NativeField {
+    /// A field the engine does not have: it reads as 0.
+    pub const NONE: NativeField = NativeField { off: 0, width: 0 };
+}
+
+/// Where an engine keeps every field of its `struct __sk_buff` and of its `struct xdp_md`.
 #[derive(Clone, Debug)]
 pub struct ContextLayout {
     /// Indexed by `SkbField as usize`.
     pub skb: [NativeField; SkbField::COUNT],
+    /// In the order of [`XdpField::ALL`]; `data`, `data_end` and `data_meta` are pointers of 8 bytes.
+    pub xdp: [NativeField; XdpField::COUNT],
 }
 
 impl ContextLayout {
@@ -95,5 +104,11 @@ impl ContextLayout {
     #[must_use]
     pub const fn field(&self, field: SkbField) -> NativeField {
         self.skb[field as usize]
+    }
+
+    /// Where this field of `struct xdp_md` is.
+    #[must_use]
+    pub const fn xdp_field(&self, field: XdpField) -> NativeField {
+        self.xdp[field.index()]
     }
 }

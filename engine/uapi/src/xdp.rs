@@ -1,5 +1,7 @@
 //! `struct xdp_md`: the fields a program sees, and XDP's verdicts (`enum xdp_action`).
 
+use crate::skb_access::SkbValue;
+
 /// A field of `struct xdp_md`; each has 4 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u32)]
@@ -18,10 +20,10 @@ pub enum XdpField {
 pub const XDP_MD_SIZE: u32 = 24;
 
 /// `expected_attach_type` of programs in a devmap (`BPF_XDP_DEVMAP`).
-pub const BPF_XDP_DEVMAP: u32 = 35;
+pub const BPF_XDP_DEVMAP: u32 = 33;
 
 /// `expected_attach_type` of programs in a cpumap (`BPF_XDP_CPUMAP`).
-pub const BPF_XDP_CPUMAP: u32 = 36;
+pub const BPF_XDP_CPUMAP: u32 = 35;
 
 impl XdpField {
     /// Every field, by offset.
@@ -33,6 +35,26 @@ impl XdpField {
         XdpField::RxQueueIndex,
         XdpField::EgressIfindex,
     ];
+
+    /// How many there are.
+    pub const COUNT: usize = XdpField::ALL.len();
+
+    /// Its place in [`XdpField::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize / 4
+    }
+
+    /// What a load of it gives.
+    #[must_use]
+    pub const fn value(self) -> SkbValue {
+        match self {
+            XdpField::Data => SkbValue::Data,
+            XdpField::DataEnd => SkbValue::DataEnd,
+            XdpField::DataMeta => SkbValue::DataMeta,
+            XdpField::IngressIfindex | XdpField::RxQueueIndex | XdpField::EgressIfindex => SkbValue::Scalar,
+        }
+    }
 
     /// Its offset in `struct xdp_md`.
     #[must_use]

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bpfreplay_isa::Reg;
 use bpfreplay_program::{ArgKind, FuncInfo, Program};
-use bpfreplay_uapi::{ContextLayout, ProgType};
+use bpfreplay_uapi::ContextLayout;
 
 use crate::cfg::Code;
 use crate::error::{Checked, VerifierError, refuse};
@@ -16,7 +16,7 @@ use crate::{check, diagnose};
 /// How to verify.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// Where the engine keeps the fields of `struct __sk_buff`.
+    /// Where the engine keeps the fields of `struct __sk_buff` and `struct xdp_md`.
     pub layout: &'a ContextLayout,
     /// What to write to the log.
     pub log: LogLevel,
@@ -40,7 +40,6 @@ pub enum LogLevel {
 /// does not have, by name.
 pub fn verify(program: Arc<Program>, options: &Options<'_>) -> Result<VerifiedProgram, VerifierError> {
     let whole = |refusal| diagnose::error(&program, refusal, String::new());
-    supported_type(program.prog_type).map_err(whole)?;
     let code = Code::build(&program).map_err(whole)?;
     let mut env = Env::new(&program, &code);
 
@@ -50,29 +49,14 @@ pub fn verify(program: Arc<Program>, options: &Options<'_>) -> Result<VerifiedPr
     explore_globals(&mut env).map_err(refused)?;
     check::depth::check(&code, &env.stack_depth).map_err(whole)?;
 
-    let kind = if program.prog_type.has_skb() { ContextKind::Skb } else { ContextKind::Plain };
-    let xlated = rewrite::rewrite(&code, &env.notes, options.layout, kind).map_err(whole)?;
+    let context = ContextKind::of(program.prog_type);
+    let xlated = rewrite::rewrite(&code, &env.notes, options.layout, context).map_err(whole)?;
     let log = match options.log {
         LogLevel::Off => String::new(),
         LogLevel::Stats => env.stats(),
     };
     let (subprogs, facts) = facts::collect(&code, &env, &xlated);
     Ok(VerifiedProgram { program, xlated: xlated.insns, orig_pc: xlated.orig_pc, subprogs, facts, log })
-}
-
-/// The types whose contexts and rules are here.
-fn supported_type(prog_type: ProgType) -> Checked {
-    match prog_type {
-        ProgType::SocketFilter | ProgType::Kprobe | ProgType::SchedCls | ProgType::SchedAct => Ok(()),
-        ProgType::Tracepoint
-        | ProgType::Xdp
-        | ProgType::CgroupSkb
-        | ProgType::LwtIn
-        | ProgType::LwtOut
-        | ProgType::LwtXmit => {
-            refuse!(Unsupported, "programs of type {} are not supported", prog_type.name())
-        }
-    }
 }
 
 /// r1 is the context.

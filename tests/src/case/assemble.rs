@@ -1,13 +1,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use bpfreplay_isa::{CallTarget, Imm64, Instruction, Symbols, assemble, decode_program};
 use bpfreplay_program::{ArgKind, FuncInfo, Linkage, MapContent, MapSpec, Program, ReturnKind};
 use bpfreplay_uapi::{HelperId, MapType, ProgType};
 
 use super::btf;
-use super::file::{MapDef, ProgramDef};
+use super::file::{MapDef, ProgramDef, Returns};
 
 /// The map a case defines.
 ///
@@ -19,6 +19,7 @@ pub fn map_spec(def: &MapDef) -> anyhow::Result<MapSpec> {
     let map_type = map_type.with_context(|| format!("map {}: unknown type {}", def.name, def.map_type))?;
     let mut spec = MapSpec::new(&def.name, map_type, def.key_size, def.value_size, def.max_entries);
     spec.map_flags = def.map_flags;
+    spec.inner = def.inner.as_deref().map(map_spec).transpose()?.map(Box::new);
     if !def.programs.is_empty() {
         let slot = |slot: &String| slot.parse().with_context(|| format!("map {}: slot {slot}", def.name));
         let mut slots = Vec::new();
@@ -47,6 +48,9 @@ pub fn assemble_program(def: &ProgramDef, maps: &Arc<[MapSpec]>) -> anyhow::Resu
     let mut program = Program::new(&def.name, prog_type, assembly.insns.clone());
     program.expected_attach_type = def.attach_type;
     program.maps = Arc::clone(maps);
+    if let Some(license) = &def.license {
+        program.license.clone_from(license);
+    }
 
     let starts = function_starts(&program)?;
     let name_of =
@@ -59,16 +63,32 @@ pub fn assemble_program(def: &ProgramDef, maps: &Arc<[MapSpec]>) -> anyhow::Resu
             },
         )
         .collect();
-    program.btf = Some(btf::functions(&names).into());
+    for label in def.returns.keys().chain(&def.globals) {
+        ensure!(names[1..].contains(label), "{}: no subprogram {label}", def.name);
+    }
+    let funcs: Vec<btf::Func<'_>> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| btf::Func {
+            name,
+            linkage: if at == 0 || def.globals.contains(name) { Linkage::Global } else { Linkage::Static },
+            returns: def.returns.get(name).copied().unwrap_or_default(),
+        })
+        .collect();
+    program.btf = Some(btf::functions(&funcs).into());
     program.funcs = starts
         .iter()
-        .zip(&names)
+        .zip(&funcs)
         .enumerate()
-        .map(|(at, (slot, name))| FuncInfo {
+        .map(|(at, (slot, func))| FuncInfo {
             insn_off: *slot as u32,
-            name: name.clone(),
-            linkage: if at == 0 { Linkage::Global } else { Linkage::Static },
-            ret: ReturnKind::Scalar,
+            name: func.name.to_owned(),
+            linkage: func.linkage,
+            ret: match func.returns {
+                Returns::Int | Returns::Long | Returns::Enum => ReturnKind::Scalar,
+                Returns::Pointer => ReturnKind::Other,
+                Returns::Void => ReturnKind::Void,
+            },
             args: vec![ArgKind::Ctx],
             btf_id: btf::FIRST_FUNC + at as u32,
         })

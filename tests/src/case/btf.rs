@@ -1,22 +1,42 @@
 //! A `.BTF` blob for assembled programs: the kernel wants one where a subprogram tail-calls or uses `LD_ABS`.
 //!
 //! ```text
-//!   [1] INT int   [2] FWD __sk_buff   [3] PTR 2   [4] FUNC_PROTO int (ctx: 3)   [5..] FUNC, one a function
+//!   [1] INT int   [2] STRUCT __sk_buff {}   [3] PTR 2   [4] INT long   [5] ENUM { ZERO }
+//!   [6..=10] FUNC_PROTO r (ctx: 3), r one of int, long, enum, pointer, void   [11..] FUNC, one a function
 //! ```
 
+use bpfreplay_program::Linkage;
+
+use super::file::Returns;
+
 /// Id of the first function.
-pub(super) const FIRST_FUNC: u32 = 5;
+pub(super) const FIRST_FUNC: u32 = 11;
+
+const INT: u32 = 1;
+const CTX: u32 = 3;
+const LONG: u32 = 4;
+const ENUM: u32 = 5;
+const FIRST_PROTO: u32 = 6;
 
 const KIND_INT: u32 = 1;
 const KIND_PTR: u32 = 2;
-const KIND_FWD: u32 = 7;
+const KIND_STRUCT: u32 = 4;
+const KIND_ENUM: u32 = 6;
 const KIND_FUNC: u32 = 12;
 const KIND_FUNC_PROTO: u32 = 13;
-const INT_SIGNED_32: u32 = 1 << 24 | 32;
+const INT_SIGNED: u32 = 1 << 24;
+/// `sizeof(struct __sk_buff)`.
+const SK_BUFF_SIZE: u32 = 192;
 
-/// BTF in which function `n` of `names` has id `FIRST_FUNC + n`, takes the context and returns int. The first is
-/// global (the entry), the others static.
-pub(super) fn functions(names: &[String]) -> Vec<u8> {
+/// A function as BTF has it.
+pub(super) struct Func<'a> {
+    pub(super) name: &'a str,
+    pub(super) linkage: Linkage,
+    pub(super) returns: Returns,
+}
+
+/// BTF in which function `n` of `funcs` has id `FIRST_FUNC + n` and takes the context.
+pub(super) fn functions(funcs: &[Func<'_>]) -> Vec<u8> {
     let mut strings = vec![0u8];
     let mut string = |text: &str| {
         let at = strings.len() as u32;
@@ -25,12 +45,28 @@ pub(super) fn functions(names: &[String]) -> Vec<u8> {
         at
     };
     let mut types: Vec<u32> = Vec::new();
-    types.extend([string("int"), KIND_INT << 24, 4, INT_SIGNED_32]);
-    types.extend([string("__sk_buff"), KIND_FWD << 24, 0]);
+    types.extend([string("int"), KIND_INT << 24, 4, INT_SIGNED | 32]);
+    types.extend([string("__sk_buff"), KIND_STRUCT << 24, SK_BUFF_SIZE]);
     types.extend([0, KIND_PTR << 24, 2]);
-    types.extend([0, KIND_FUNC_PROTO << 24 | 1, 1, string("ctx"), 3]);
-    for (at, name) in names.iter().enumerate() {
-        types.extend([string(name), KIND_FUNC << 24 | u32::from(at == 0), 4]);
+    types.extend([string("long"), KIND_INT << 24, 8, INT_SIGNED | 64]);
+    types.extend([string("answer"), KIND_ENUM << 24 | 1, 4, string("ZERO"), 0]);
+    let ctx = string("ctx");
+    for returns in [INT, LONG, ENUM, CTX, 0] {
+        types.extend([0, KIND_FUNC_PROTO << 24 | 1, returns, ctx, CTX]);
+    }
+    for func in funcs {
+        let linkage = match func.linkage {
+            Linkage::Static => 0,
+            Linkage::Global => 1,
+        };
+        let proto = match func.returns {
+            Returns::Int => 0,
+            Returns::Long => 1,
+            Returns::Enum => 2,
+            Returns::Pointer => 3,
+            Returns::Void => 4,
+        };
+        types.extend([string(func.name), KIND_FUNC << 24 | linkage, FIRST_PROTO + proto]);
     }
 
     let types: Vec<u8> = types.into_iter().flat_map(u32::to_le_bytes).collect();

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bpfreplay_program::Program;
+use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::Errno;
 
 /// What runs cases: one of our engines, or the kernel.
@@ -26,7 +26,42 @@ pub trait Loaded {
     /// A fault, or a program that does not exist.
     fn run(&mut self, program: &str, frame: &[u8]) -> anyhow::Result<Option<Outcome>>;
 
-    /// Puts a program into a slot of a prog array.
+    /// Loads one more program with the maps of the others.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's number, and what the verifier said.
+    fn load(&mut self, program: &Arc<Program>) -> Result<(), RefusedLoad>;
+
+    /// Closes user space's reference to a program that [`Loaded::load`] loaded.
+    ///
+    /// # Errors
+    ///
+    /// A program that does not exist.
+    fn close(&mut self, program: &str) -> anyhow::Result<()>;
+
+    /// Creates a map and forgets it.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's number.
+    fn create(&mut self, spec: &MapSpec) -> Result<(), Errno>;
+
+    /// One more reference of user space to a map.
+    ///
+    /// # Errors
+    ///
+    /// A map that does not exist.
+    fn open(&mut self, map: &str) -> anyhow::Result<()>;
+
+    /// One reference of user space to a map less. What comes of it has happened when this returns.
+    ///
+    /// # Errors
+    ///
+    /// A map that does not exist or has no reference left; slots that are never cleared.
+    fn release(&mut self, map: &str) -> anyhow::Result<()>;
+
+    /// Puts a program into a slot of a prog array. A name no program has stands for a descriptor nobody has.
     ///
     /// # Errors
     ///
@@ -40,12 +75,19 @@ pub trait Loaded {
     /// The kernel's number.
     fn delete(&mut self, map: &str, slot: u32) -> Result<(), Errno>;
 
-    /// Whether a slot of a prog array holds a program.
+    /// The program in a slot of a prog array, by name.
     ///
     /// # Errors
     ///
     /// The kernel's number.
-    fn lookup(&mut self, map: &str, slot: u32) -> Result<(), Errno>;
+    fn lookup(&mut self, map: &str, slot: u32) -> Result<String, Errno>;
+
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` of a slot.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's number.
+    fn lookup_and_delete(&mut self, map: &str, slot: u32) -> Result<(), Errno>;
 
     /// Freezes a map.
     ///
@@ -68,6 +110,15 @@ pub trait Loaded {
     ///
     /// A map that does not exist.
     fn entries(&mut self, map: &str) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>>;
+}
+
+/// Why a program was not loaded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefusedLoad {
+    /// The kernel's number.
+    pub errno: Errno,
+    /// What was said.
+    pub message: String,
 }
 
 /// What a run left.

@@ -14,6 +14,8 @@ pub struct Case {
     pub rule: String,
     /// Why the kernel cannot run it.
     pub kernel_skip: Option<String>,
+    /// Why only the kernel can run it.
+    pub ours_skip: Option<String>,
     /// The error that loading must give; none means success. Such a case has no steps.
     pub load_error: Option<String>,
     /// The maps, in the order of their indexes.
@@ -31,7 +33,8 @@ pub struct Case {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MapDef {
-    /// Its name in the programs.
+    /// Its name in the programs; those that a step creates need none.
+    #[serde(default)]
     pub name: String,
     /// bpftool's name of the type.
     #[serde(rename = "type")]
@@ -50,6 +53,8 @@ pub struct MapDef {
     /// Programs in a prog array, by slot.
     #[serde(default)]
     pub programs: BTreeMap<String, String>,
+    /// The shape of inner maps, for maps of maps.
+    pub inner: Option<Box<MapDef>>,
 }
 
 fn four() -> u32 {
@@ -57,7 +62,7 @@ fn four() -> u32 {
 }
 
 /// A program of a case.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgramDef {
     /// Its name.
@@ -68,37 +73,84 @@ pub struct ProgramDef {
     /// `expected_attach_type`.
     #[serde(default)]
     pub attach_type: u32,
+    /// The licence; GPL if not stated.
+    pub license: Option<String>,
+    /// Loaded by a step, not before the first.
+    #[serde(default)]
+    pub later: bool,
+    /// What subprograms return, by label: `int` if not stated, or `long`, `enum`, `pointer`, `void`.
+    #[serde(default)]
+    pub returns: BTreeMap<String, Returns>,
+    /// Labels of subprograms that are global; the others are static.
+    #[serde(default)]
+    pub globals: Vec<String>,
     /// BPF assembly; labels that are called are subprograms.
     pub code: String,
 }
 
-/// One step of a case: exactly one of `run`, `update`, `delete`, `lookup`, `freeze`, `next_key`.
+impl ProgramDef {
+    /// A `sched_cls` program with nothing special about it.
+    #[must_use]
+    pub fn new(name: &str, code: impl Into<String>) -> ProgramDef {
+        ProgramDef { name: name.to_owned(), code: code.into(), ..ProgramDef::default() }
+    }
+}
+
+/// What BTF says a subprogram returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "C's words")]
+pub enum Returns {
+    #[default]
+    Int,
+    Long,
+    Enum,
+    Pointer,
+    Void,
+}
+
+/// One step of a case. Exactly one of the fields down to `create` says what is done; the others say with what, and what
+/// must come of it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Run this program on `frame`.
     pub run: Option<String>,
+    /// Load this program, one that is `later`.
+    pub load: Option<String>,
+    /// Close user space's reference to this program, one that a step loaded.
+    pub close: Option<String>,
     /// Put `program` into `slot` of this prog array.
     pub update: Option<String>,
     /// Empty `slot` of this prog array.
     pub delete: Option<String>,
     /// Ask which program is in `slot` of this prog array.
     pub lookup: Option<String>,
+    /// Take what is in `slot` of this prog array out of it and look at it.
+    pub lookup_and_delete: Option<String>,
     /// Freeze this map.
     pub freeze: Option<String>,
     /// Ask which slot of this prog array comes after `slot`, or which is the first.
     pub next_key: Option<String>,
+    /// Open this map once more: one reference of user space more.
+    pub open: Option<String>,
+    /// Close one of user space's references to this map, and wait until the kernel has acted on it.
+    pub release: Option<String>,
+    /// Create a map like this, and forget it.
+    pub create: Option<MapDef>,
     /// What `next_key` must give.
     pub next: Option<u32>,
     /// The slot of an update, delete, lookup or next_key.
     pub slot: Option<u32>,
-    /// The program of an update; what a lookup must find.
+    /// The program of an update, by a name nobody has: a descriptor nobody has; what a lookup must find.
     pub program: Option<String>,
     /// Flags of an update.
     #[serde(default)]
     pub flags: u64,
-    /// The error an update, delete or lookup must give; none means success.
+    /// The error that anything but a run must give; none means success.
     pub error: Option<String>,
+    /// Text that must be in the message of a load that is refused.
+    pub message: Option<String>,
     /// The frame of a run, in hex; 64 bytes of IPv4/TCP if not stated.
     pub frame: Option<String>,
     /// r0 a run must return, as u32.

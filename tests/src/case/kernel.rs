@@ -1,13 +1,17 @@
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use bpfreplay_program::Program;
+use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::Errno;
 
-use super::engine::{Engine, Loaded, Outcome};
-use crate::kernel::{Kernel, KernelInstance, LoadError, TestRun};
+use super::engine::{Engine, Loaded, Outcome, RefusedLoad};
+use crate::kernel::{Kernel, KernelInstance, LoadError, TestRun, make_map};
+
+/// A file descriptor that is not open: more than a process can have.
+const NOBODYS_FD: RawFd = i32::MAX;
 
 /// The running kernel, by `BPF_PROG_TEST_RUN`.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +41,34 @@ impl Loaded for KernelInstance {
         }
     }
 
+    fn load(&mut self, program: &Arc<Program>) -> Result<(), RefusedLoad> {
+        self.add(program).map_err(|refused| RefusedLoad {
+            errno: errno(&refused.error),
+            message: format!("{}\n{}", refused.error, refused.log),
+        })
+    }
+
+    fn close(&mut self, program: &str) -> anyhow::Result<()> {
+        self.remove(program).with_context(|| format!("no program {program}")).map(drop)
+    }
+
+    fn create(&mut self, spec: &MapSpec) -> Result<(), Errno> {
+        make_map(self.kernel(), spec).map(drop).map_err(|error| errno(&error))
+    }
+
+    fn open(&mut self, map: &str) -> anyhow::Result<()> {
+        Ok(KernelInstance::open(self, map)?)
+    }
+
+    fn release(&mut self, map: &str) -> anyhow::Result<()> {
+        Ok(KernelInstance::release(self, map)?)
+    }
+
     fn update(&mut self, map: &str, slot: u32, program: &str, flags: u64) -> Result<(), Errno> {
         let (_, fd) = self.map(map).ok_or(Errno::ENOENT)?;
-        let program = self.program(program).ok_or(Errno::EBADF)?;
-        self.kernel().update_prog(fd, slot, program, flags).map_err(|error| errno(&error))
+        let program = self.program(program).map_or(NOBODYS_FD, AsRawFd::as_raw_fd);
+        let value = program.to_ne_bytes();
+        self.kernel().update(fd, &slot.to_ne_bytes(), &value, flags).map_err(|error| errno(&error))
     }
 
     fn delete(&mut self, map: &str, slot: u32) -> Result<(), Errno> {
@@ -48,9 +76,19 @@ impl Loaded for KernelInstance {
         self.kernel().delete(fd, &slot.to_ne_bytes()).map_err(|error| errno(&error))
     }
 
-    fn lookup(&mut self, map: &str, slot: u32) -> Result<(), Errno> {
+    fn lookup(&mut self, map: &str, slot: u32) -> Result<String, Errno> {
         let (_, fd) = self.map(map).ok_or(Errno::ENOENT)?;
-        self.kernel().lookup(fd, &slot.to_ne_bytes(), 4).map(drop).map_err(|error| errno(&error))
+        let id = self.kernel().lookup(fd, &slot.to_ne_bytes(), 4).map_err(|error| errno(&error))?;
+        let id = u32::from_ne_bytes(id.try_into().expect("an id has four bytes"));
+        let holds = |fd| self.kernel().object_id(fd).is_ok_and(|known| known == id);
+        let name = self.programs().find(|(_, fd)| holds(fd)).map(|(name, _)| name.to_owned());
+        Ok(name.unwrap_or_else(|| format!("program {id}")))
+    }
+
+    fn lookup_and_delete(&mut self, map: &str, slot: u32) -> Result<(), Errno> {
+        let (_, fd) = self.map(map).ok_or(Errno::ENOENT)?;
+        let value = self.kernel().lookup_and_delete(fd, &slot.to_ne_bytes(), 4);
+        value.map(drop).map_err(|error| errno(&error))
     }
 
     fn freeze(&mut self, map: &str) -> Result<(), Errno> {

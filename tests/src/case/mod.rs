@@ -1,7 +1,7 @@
 //! Cases as files: programs in BPF assembly, what to do with them, and what must come of it.
 //!
 //! A case never names an engine. The runner loads it into each of them ([`Engine`]) and compares; a case that the
-//! kernel cannot judge says why in `kernel_skip`.
+//! kernel cannot judge says why in `kernel_skip`, one that only the kernel can in `ours_skip`.
 //!
 //! ```text
 //!   tests/cases/*.toml ──▶ Case ──┬─▶ interpreter ─┐
@@ -19,8 +19,8 @@ mod run;
 mod verifier;
 
 pub use assemble::{assemble_program, map_spec};
-pub use engine::{Engine, Loaded, Outcome};
-pub use file::{Case, MapDef, ProgramDef, Step, cases};
+pub use engine::{Engine, Loaded, Outcome, RefusedLoad};
+pub use file::{Case, MapDef, ProgramDef, Returns, Step, cases};
 pub use kernel::KernelEngine;
 pub use run::check;
 pub use verifier::{VerifierCase, verifier_cases, verifier_program};

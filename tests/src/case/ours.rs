@@ -2,14 +2,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use bpfreplay_instance::{Instance, Options};
-use bpfreplay_program::Program;
+use bpfreplay_instance::{Instance, InstanceError, LoadedProgram, Options};
+use bpfreplay_program::{MapSpec, Program};
+use bpfreplay_runtime::maps::UserHandle;
 use bpfreplay_runtime::skb::{Bytes, Frame, Hook, Link, TestRun, TestRunContext};
 use bpfreplay_runtime::tail_call::TailCallError;
-use bpfreplay_runtime::{Context, ExecutionContext, MapError, Packet, ProgramId, SkBuff};
+use bpfreplay_runtime::{Context, Executable, ExecutionContext, Map, MapError, Packet, ProgramId, SkBuff};
 use bpfreplay_uapi::Errno;
+use bpfreplay_verifier::LogLevel;
 
-use super::engine::{Engine, Loaded, Outcome};
+use super::engine::{Engine, Loaded, Outcome, RefusedLoad};
 
 impl Engine for bpfreplay_instance::Engine {
     fn name(&self) -> &'static str {
@@ -21,13 +23,25 @@ impl Engine for bpfreplay_instance::Engine {
         let hook = Hook::TestRun(
             TestRun::with_context(TestRunContext::default()).expect("an empty context is a valid one"),
         );
-        Ok(Box::new(Ours { instance, exec: ExecutionContext::new(0), packet: Packet::new(), hook }))
+        let (later, opened) = (Vec::new(), Vec::new());
+        Ok(Box::new(Ours {
+            instance,
+            later,
+            opened,
+            exec: ExecutionContext::new(0),
+            packet: Packet::new(),
+            hook,
+        }))
     }
 }
 
 /// An instance of one of our engines, with one worker.
 struct Ours {
     instance: Instance,
+    /// Programs a step loaded.
+    later: Vec<LoadedProgram>,
+    /// References to maps that a step opened, by name.
+    opened: Vec<(String, UserHandle)>,
     exec: ExecutionContext,
     packet: Packet,
     hook: Hook,
@@ -35,7 +49,8 @@ struct Ours {
 
 impl Loaded for Ours {
     fn run(&mut self, program: &str, frame: &[u8]) -> anyhow::Result<Option<Outcome>> {
-        let loaded = self.instance.program(program).with_context(|| format!("no program {program}"))?;
+        let program_name = program;
+        let program = self.program(program).with_context(|| format!("no program {program}"))?;
         let frame = Frame {
             bytes: Bytes::Copied(frame),
             link: Link::Ethernet,
@@ -46,10 +61,10 @@ impl Loaded for Ours {
         self.exec.tail_call_failures.clear();
         let r0 = {
             let mut batch = self.exec.batch();
-            loaded.executable.run(Context::Skb(&mut *skb), &mut batch)
+            program.run(Context::Skb(&mut *skb), &mut batch)
         };
         if let Some(fault) = self.exec.fault {
-            bail!("{program} faults: {fault:?}");
+            bail!("{program_name} faults: {fault:?}");
         }
         let mut outcome = outcome(r0, skb);
         outcome.path = Some(self.exec.path().iter().map(|entry| self.name_of(entry.prog)).collect());
@@ -57,11 +72,51 @@ impl Loaded for Ours {
         Ok(Some(outcome))
     }
 
+    fn load(&mut self, program: &Arc<Program>) -> Result<(), RefusedLoad> {
+        let loaded = self.instance.prepare(program, LogLevel::Off).map_err(|error| RefusedLoad {
+            errno: match &error {
+                InstanceError::Verifier { source, .. } => source.kind.errno(),
+                InstanceError::Owner { source, .. } => source.errno,
+                _ => Errno::EINVAL,
+            },
+            message: error.to_string(),
+        })?;
+        self.later.push(loaded);
+        Ok(())
+    }
+
+    fn close(&mut self, program: &str) -> anyhow::Result<()> {
+        let at = self.later.iter().position(|later| later.name() == program);
+        self.later.swap_remove(at.with_context(|| format!("no step loaded {program}"))?);
+        Ok(())
+    }
+
+    fn create(&mut self, spec: &MapSpec) -> Result<(), Errno> {
+        Map::create(spec, 1).map(drop).map_err(|error| error.errno)
+    }
+
+    fn open(&mut self, map: &str) -> anyhow::Result<()> {
+        let handle = self.instance.map(map).with_context(|| format!("no map {map}"))?.user_handle();
+        self.opened.push((map.to_owned(), handle));
+        Ok(())
+    }
+
+    fn release(&mut self, map: &str) -> anyhow::Result<()> {
+        match self.opened.iter().position(|(name, _)| name == map) {
+            Some(at) => drop(self.opened.swap_remove(at)),
+            None => drop(self.instance.take_handle(map).context("no reference is left")?),
+        }
+        Ok(())
+    }
+
     fn update(&mut self, map: &str, slot: u32, program: &str, flags: u64) -> Result<(), Errno> {
         let map = self.instance.map(map).ok_or(Errno::ENOENT)?;
         let array = map.prog_array().ok_or(Errno::EINVAL)?;
-        let program = self.instance.program(program).ok_or(Errno::EBADF)?;
-        array.update(slot, Arc::clone(&program.executable), flags).map_err(|error| error.errno)
+        match self.program(program) {
+            Some(program) => array.update(slot, program, flags),
+            None => map.update(&slot.to_le_bytes(), &u32::MAX.to_le_bytes(), flags),
+        }
+        .map_err(|error| error.errno)
     }
 
     fn delete(&mut self, map: &str, slot: u32) -> Result<(), Errno> {
@@ -69,9 +124,15 @@ impl Loaded for Ours {
         map.delete(&slot.to_le_bytes()).map_err(|error: MapError| error.errno)
     }
 
-    fn lookup(&mut self, map: &str, slot: u32) -> Result<(), Errno> {
+    fn lookup(&mut self, map: &str, slot: u32) -> Result<String, Errno> {
         let map = self.instance.map(map).ok_or(Errno::ENOENT)?;
-        map.lookup(&slot.to_le_bytes()).map(drop).map_err(|error| error.errno)
+        let id = map.lookup(&slot.to_le_bytes()).map_err(|error| error.errno)?;
+        Ok(self.name_of(ProgramId::from_le_bytes(id.try_into().expect("an id has four bytes"))))
+    }
+
+    fn lookup_and_delete(&mut self, map: &str, slot: u32) -> Result<(), Errno> {
+        let map = self.instance.map(map).ok_or(Errno::ENOENT)?;
+        map.lookup_and_delete(&slot.to_le_bytes()).map(drop).map_err(|error| error.errno)
     }
 
     fn freeze(&mut self, map: &str) -> Result<(), Errno> {
@@ -95,8 +156,17 @@ impl Loaded for Ours {
 }
 
 impl Ours {
+    fn programs(&self) -> impl Iterator<Item = &LoadedProgram> {
+        self.instance.programs().iter().chain(&self.later)
+    }
+
+    fn program(&self, name: &str) -> Option<Arc<dyn Executable>> {
+        self.programs().find(|program| program.name() == name).map(|program| Arc::clone(&program.executable))
+    }
+
     fn name_of(&self, id: ProgramId) -> String {
-        self.instance.program_name(id).map_or_else(|| format!("program {id}"), str::to_owned)
+        let program = self.programs().find(|program| program.executable.info().id == id);
+        program.map_or_else(|| format!("program {id}"), |program| program.name().to_owned())
     }
 
     fn failed(&self) -> Vec<String> {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
@@ -10,7 +11,7 @@ use super::file::{Case, Step};
 
 /// The frame of a run that states none: Ethernet, IPv4, TCP to port 80, 64 bytes.
 const DEFAULT_FRAME: &str = "00000000000002000000000108004500003200010000400666b8c0000201c63364010400005000000001\
-                             00000000500220004d0b000000000000000000000000000000";
+                             00000000500220004d0b000000000000000000000000";
 
 /// Runs a case on an engine.
 ///
@@ -20,11 +21,16 @@ const DEFAULT_FRAME: &str = "00000000000002000000000108004500003200010000400666b
 pub fn check(case: &Case, engine: &dyn Engine) -> anyhow::Result<()> {
     let maps = case.maps.iter().map(map_spec).collect::<anyhow::Result<Vec<MapSpec>>>()?;
     let maps: Arc<[MapSpec]> = maps.into();
-    let programs = case
-        .programs
-        .iter()
-        .map(|program| Ok(Arc::new(assemble_program(program, &maps)?)))
-        .collect::<anyhow::Result<Vec<Arc<Program>>>>()?;
+    let mut programs = Vec::new();
+    let mut later = BTreeMap::new();
+    for def in &case.programs {
+        let program = Arc::new(assemble_program(def, &maps)?);
+        if def.later {
+            later.insert(def.name.as_str(), program);
+        } else {
+            programs.push(program);
+        }
+    }
     let mut loaded = match (engine.load(&programs), &case.load_error) {
         (Ok(loaded), None) => loaded,
         (Err(error), None) => return Err(error),
@@ -35,12 +41,15 @@ pub fn check(case: &Case, engine: &dyn Engine) -> anyhow::Result<()> {
         }
     };
     for (at, step) in case.steps.iter().enumerate() {
-        one(step, loaded.as_mut()).with_context(|| format!("step {}", at + 1))?;
+        one(step, &later, loaded.as_mut()).with_context(|| format!("step {}", at + 1))?;
     }
     Ok(())
 }
 
-fn one(step: &Step, loaded: &mut dyn Loaded) -> anyhow::Result<()> {
+/// Programs that steps load, by name.
+type Later<'a> = BTreeMap<&'a str, Arc<Program>>;
+
+fn one(step: &Step, later: &Later<'_>, loaded: &mut dyn Loaded) -> anyhow::Result<()> {
     let slot = || step.slot.context("the step states no slot");
     let program = || step.program.as_deref().context("the step states no program");
     match step {
@@ -50,18 +59,38 @@ fn one(step: &Step, loaded: &mut dyn Loaded) -> anyhow::Result<()> {
             compare(step, &outcome)?;
             compare_maps(step, loaded)
         }
+        Step { load: Some(name), .. } => {
+            let program = later.get(name.as_str()).with_context(|| format!("no program {name} for later"))?;
+            let result = loaded.load(program);
+            if let (Some(want), Err(refused)) = (&step.message, &result) {
+                let got = &refused.message;
+                ensure!(got.contains(want.as_str()), "the load: expected {want:?}, got {got}");
+            }
+            same_error(step, result.map_err(|refused| refused.errno))
+        }
+        Step { close: Some(program), .. } => loaded.close(program),
         Step { update: Some(map), .. } => {
             same_error(step, loaded.update(map, slot()?, program()?, step.flags))
         }
         Step { delete: Some(map), .. } => same_error(step, loaded.delete(map, slot()?)),
+        Step { lookup: Some(map), .. } => {
+            let found = loaded.lookup(map, slot()?);
+            if let (Some(want), Ok(got)) = (&step.program, &found) {
+                ensure!(want == got, "the slot: expected {want}, got {got}");
+            }
+            same_error(step, found.map(drop))
+        }
+        Step { lookup_and_delete: Some(map), .. } => same_error(step, loaded.lookup_and_delete(map, slot()?)),
         Step { freeze: Some(map), .. } => same_error(step, loaded.freeze(map)),
         Step { next_key: Some(map), .. } => {
             let next = loaded.next_key(map, step.slot);
             ensure!(next.ok() == step.next, "next key: expected {:?}, got {next:?}", step.next);
             same_error(step, next.map(drop))
         }
-        Step { lookup: Some(map), .. } => same_error(step, loaded.lookup(map, slot()?)),
-        _ => bail!("a step is one of run, update, delete, lookup, freeze, next_key"),
+        Step { open: Some(map), .. } => loaded.open(map),
+        Step { release: Some(map), .. } => loaded.release(map),
+        Step { create: Some(def), .. } => same_error(step, loaded.create(&map_spec(def)?)),
+        _ => bail!("a step says what is done"),
     }
 }
 

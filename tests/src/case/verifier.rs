@@ -1,5 +1,6 @@
 //! Cases of the verifier: files of `tests/cases/verifier`, one an area.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bpfreplay_isa::Insn;
@@ -8,7 +9,7 @@ use bpfreplay_uapi::map::create_flags;
 use bpfreplay_uapi::{MapType, ProgType};
 use serde::Deserialize;
 
-use super::{ProgramDef, assemble_program};
+use super::{ProgramDef, Returns, assemble_program};
 use crate::captures::root;
 
 #[derive(Deserialize)]
@@ -26,6 +27,8 @@ pub struct VerifierCase {
     /// bpftool's name of the type; `sched_cls` if not stated.
     #[serde(rename = "type")]
     pub prog_type: Option<String>,
+    /// `expected_attach_type`; 0 if not stated.
+    pub attach_type: Option<u32>,
     /// GPL if not stated.
     pub license: Option<String>,
     /// Text of the refusal. Accepted if not stated.
@@ -38,6 +41,12 @@ pub struct VerifierCase {
     pub kernel_verdict: Option<String>,
     /// `none`: no BTF.
     pub btf: Option<String>,
+    /// What subprograms return, by label; `int` if not stated.
+    #[serde(default)]
+    pub returns: BTreeMap<String, Returns>,
+    /// Labels of subprograms that are global.
+    #[serde(default)]
+    pub globals: Vec<String>,
     /// Assembly.
     pub code: Option<String>,
     /// Slots in hex, for what no assembler makes.
@@ -76,10 +85,11 @@ pub fn verifier_program(case: &VerifierCase) -> Program {
     let mut program = match (&case.code, &case.raw) {
         (Some(code), None) => {
             let def = ProgramDef {
-                name: "case".to_owned(),
                 prog_type: case.prog_type.clone(),
-                attach_type: 0,
-                code: code.clone(),
+                attach_type: case.attach_type.unwrap_or(0),
+                returns: case.returns.clone(),
+                globals: case.globals.clone(),
+                ..ProgramDef::new("case", code)
             };
             assemble_program(&def, &maps).unwrap_or_else(|error| panic!("{}: {error}", case.name))
         }
@@ -124,6 +134,7 @@ fn fixture_maps() -> Vec<MapSpec> {
         MapSpec::new("percpu_hash", MapType::PercpuHash, 8, 16, 4),
         MapSpec::new("jmp", MapType::ProgArray, 4, 4, 4),
         MapSpec::new("jmp2", MapType::ProgArray, 4, 4, 4),
+        MapSpec::new("ringbuf", MapType::Ringbuf, 0, 0, 4096),
         data("data", false, [0; 16]),
         // 32-bit words: 1, 8, -1, 0.
         data("rodata", true, [1, 0, 0, 0, 8, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]),

@@ -22,7 +22,9 @@ pub fn object(bytes: &[u8]) {
     };
     assert!(object.programs.iter().all(|program| !program.insns.is_empty()));
     let slots: usize = object.programs.iter().map(|program| program.insns.len()).sum();
-    let map_bytes = object.programs.first().map_or(0, |program| program.maps.iter().map(size).sum());
+    let maps = object.programs.first().map_or(&[][..], |program| &program.maps[..]);
+    // Two maps may be as large as numbers get.
+    let map_bytes = maps.iter().map(size).fold(0, u64::saturating_add);
     if slots > SLOTS_MAX || map_bytes > MAP_BYTES_MAX {
         return;
     }

@@ -60,6 +60,18 @@ attrs! {
         line_info_cnt: u32,
         attach_btf_id: u32,
     }
+    /// `BPF_MAP_GET_FD_BY_ID`.
+    GetFdById {
+        id: u32,
+        next_id: u32,
+        open_flags: u32,
+    }
+    /// `BPF_OBJ_GET_INFO_BY_FD`.
+    ObjInfo {
+        bpf_fd: u32,
+        info_len: u32,
+        info: u64,
+    }
     /// `BPF_OBJ_PIN`.
     ObjPin {
         pathname: u64,

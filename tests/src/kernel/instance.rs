@@ -3,6 +3,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bpfreplay_isa::Insn;
 use bpfreplay_program::{MapContent, MapSpec, Program};
@@ -11,13 +12,25 @@ use bpfreplay_uapi::map::create_flags;
 
 use super::sys::{Fd, Kernel};
 
+/// How often to look whether slots are clear, a millisecond apart.
+const RELEASE_POLLS: u32 = 10_000;
+
 /// Programs of one object and their maps, loaded into the kernel as `bpftool prog loadall` would.
 #[derive(Debug)]
 pub struct KernelInstance {
     kernel: Kernel,
     specs: Vec<MapSpec>,
-    maps: Vec<Fd>,
+    maps: Vec<MapFds>,
     programs: BTreeMap<String, Fd>,
+}
+
+/// A map and user space's references to it.
+#[derive(Debug)]
+struct MapFds {
+    id: u32,
+    open: Vec<Fd>,
+    /// Saw to it that the slots are clear, see [`KernelInstance::release`].
+    probe: Option<Fd>,
 }
 
 /// Why an object did not load.
@@ -66,22 +79,86 @@ impl KernelInstance {
     /// The first map or program the kernel refuses.
     pub fn load(kernel: Kernel, programs: &[Arc<Program>]) -> Result<KernelInstance, LoadError> {
         let specs = programs.first().map_or_else(Vec::new, |program| program.maps.to_vec());
-        let maps = specs.iter().map(|spec| make_map(kernel, spec)).collect::<Result<Vec<Fd>, _>>()?;
-        let btf = programs.first().and_then(|program| program.btf.clone());
-        let btf = match btf {
-            Some(bytes) => Some(kernel.load_btf(&bytes).map_err(|(error, log)| refused("BTF", error, log))?),
-            None => None,
-        };
+        let mut maps = Vec::with_capacity(specs.len());
+        for spec in &specs {
+            let error = |error| LoadError::Map { name: spec.name.clone(), error };
+            let fd = make_map(kernel, spec).map_err(error)?;
+            let id = kernel.object_id(&fd).map_err(error)?;
+            maps.push(MapFds { id, open: vec![fd], probe: None });
+        }
         let mut instance = KernelInstance { kernel, specs, maps, programs: BTreeMap::new() };
         for program in programs {
-            let insns = instance.with_map_fds(program);
-            let fd = kernel
-                .load_program(program, &insns, btf.as_ref().filter(|_| !program.funcs.is_empty()))
-                .map_err(|(error, log)| refused(&program.name, error, log))?;
-            instance.programs.insert(program.name.clone(), fd);
+            instance.add(program).map_err(LoadError::Program)?;
         }
         instance.fill_prog_arrays()?;
         Ok(instance)
+    }
+
+    /// Loads one more program with the maps of the others.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, and the verifier's log.
+    pub fn add(&mut self, program: &Program) -> Result<(), RefusedProgram> {
+        let refused = |(error, log)| RefusedProgram { name: program.name.clone(), error, log };
+        let btf = match program.btf.as_ref().filter(|_| !program.funcs.is_empty()) {
+            Some(btf) => Some(self.kernel.load_btf(btf).map_err(refused)?),
+            None => None,
+        };
+        let insns = self.with_map_fds(program);
+        let fd = self.kernel.load_program(program, &insns, btf.as_ref()).map_err(refused)?;
+        self.programs.insert(program.name.clone(), fd);
+        Ok(())
+    }
+
+    /// Takes a program out: closing it is the caller's.
+    pub fn remove(&mut self, name: &str) -> Option<Fd> {
+        self.programs.remove(name)
+    }
+
+    /// One more reference of user space to a map.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn open(&mut self, name: &str) -> io::Result<()> {
+        let kernel = self.kernel;
+        let map = self.map_fds(name)?;
+        let fd = match map.probe.take() {
+            Some(probe) => probe,
+            None => kernel.map_by_id(map.id)?,
+        };
+        map.open.push(fd);
+        Ok(())
+    }
+
+    /// One reference of user space to a map less. The last one of a prog array clears its slots, which the kernel does
+    /// in its own time (`prog_array_map_clear`): this waits for it, behind a new reference that stays hidden until the
+    /// next [`KernelInstance::open`].
+    ///
+    /// # Errors
+    ///
+    /// EBADF without a reference, ETIMEDOUT for slots that are never cleared, the kernel's.
+    pub fn release(&mut self, name: &str) -> io::Result<()> {
+        let kernel = self.kernel;
+        let map = self.map_fds(name)?;
+        drop(map.open.pop().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?);
+        if !map.open.is_empty() {
+            return Ok(());
+        }
+        let probe = match kernel.map_by_id(map.id) {
+            Ok(probe) => probe,
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for _ in 0..RELEASE_POLLS {
+            if slots_are_clear(kernel, &probe)? {
+                map.probe = Some(probe);
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(io::Error::from_raw_os_error(libc::ETIMEDOUT))
     }
 
     /// The kernel this is loaded into.
@@ -100,12 +177,17 @@ impl KernelInstance {
     #[must_use]
     pub fn map(&self, name: &str) -> Option<(&MapSpec, &Fd)> {
         let at = self.specs.iter().position(|spec| spec.name == name)?;
-        Some((&self.specs[at], &self.maps[at]))
+        Some((&self.specs[at], self.maps[at].open.first()?))
     }
 
     /// Every map with what it was made from.
     pub fn maps(&self) -> impl Iterator<Item = (&MapSpec, &Fd)> {
-        self.specs.iter().zip(&self.maps)
+        self.specs.iter().zip(&self.maps).filter_map(|(spec, map)| Some((spec, map.open.first()?)))
+    }
+
+    /// Every program by name.
+    pub fn programs(&self) -> impl Iterator<Item = (&str, &Fd)> {
+        self.programs.iter().map(|(name, fd)| (name.as_str(), fd))
     }
 
     /// All entries of a map, by key. Per-CPU values come one CPU after the other, each rounded up to 8 bytes.
@@ -134,6 +216,11 @@ impl KernelInstance {
         Ok(entries)
     }
 
+    fn map_fds(&mut self, name: &str) -> io::Result<&mut MapFds> {
+        let at = self.specs.iter().position(|spec| spec.name == name);
+        at.map(|at| &mut self.maps[at]).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
+    }
+
     fn with_map_fds(&self, program: &Program) -> Vec<Insn> {
         let mut insns = program.insns.clone();
         let mut pc = 0;
@@ -141,7 +228,8 @@ impl KernelInstance {
             let wide = insns[pc].is_wide();
             if wide && matches!(insns[pc].src(), 1 | 2) {
                 // A map the program does not have becomes a descriptor nobody has.
-                let fd = self.maps.get(insns[pc].imm as usize).map_or(i32::MAX, Fd::as_raw_fd);
+                let fd = self.maps.get(insns[pc].imm as usize).and_then(|map| map.open.first());
+                let fd = fd.map_or(i32::MAX, Fd::as_raw_fd);
                 insns[pc].imm = fd;
             }
             pc += if wide { 2 } else { 1 };
@@ -150,7 +238,7 @@ impl KernelInstance {
     }
 
     fn fill_prog_arrays(&self) -> Result<(), LoadError> {
-        for (spec, fd) in self.specs.iter().zip(&self.maps) {
+        for (spec, fd) in self.maps() {
             let MapContent::Programs(slots) = &spec.content else { continue };
             for (slot, name) in slots {
                 let error = |error| LoadError::Map { name: spec.name.clone(), error };
@@ -173,22 +261,33 @@ pub fn possible_cpus() -> usize {
     last.map_or(1, |last| last + 1)
 }
 
-fn make_map(kernel: Kernel, spec: &MapSpec) -> Result<Fd, LoadError> {
-    let error = |error| LoadError::Map { name: spec.name.clone(), error };
-    let inner =
-        spec.inner.as_deref().map(|inner| kernel.create_map(inner, None)).transpose().map_err(error)?;
-    let fd = kernel.create_map(spec, inner.as_ref()).map_err(error)?;
+/// Creates a map, and the one it is a map of; puts data into data sections.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn make_map(kernel: Kernel, spec: &MapSpec) -> io::Result<Fd> {
+    let inner = spec.inner.as_deref().map(|inner| kernel.create_map(inner, None)).transpose()?;
+    let fd = kernel.create_map(spec, inner.as_ref())?;
     if let MapContent::Data { bytes, frozen } = &spec.content {
         // .rodata is made RDONLY_PROG; user space fills it once, then freezes it.
-        kernel.update(&fd, &0u32.to_ne_bytes(), bytes, 0).map_err(error)?;
+        kernel.update(&fd, &0u32.to_ne_bytes(), bytes, 0)?;
         if *frozen {
             debug_assert!(spec.map_flags & create_flags::RDONLY_PROG != 0, "{} must be read-only", spec.name);
-            kernel.freeze(&fd).map_err(error)?;
+            kernel.freeze(&fd)?;
         }
     }
     Ok(fd)
 }
 
-fn refused(name: &str, error: io::Error, log: String) -> LoadError {
-    LoadError::Program(RefusedProgram { name: name.to_owned(), error, log })
+fn slots_are_clear(kernel: Kernel, map: &Fd) -> io::Result<bool> {
+    let mut key = None;
+    while let Some(next) = kernel.next_key(map, key.as_deref(), 4)? {
+        match kernel.lookup(map, &next, 4) {
+            Ok(_) => return Ok(false),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => key = Some(next),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }

@@ -11,6 +11,6 @@ mod link;
 mod net;
 mod sys;
 
-pub use instance::{KernelInstance, LoadError, RefusedProgram, possible_cpus};
+pub use instance::{KernelInstance, LoadError, RefusedProgram, make_map, possible_cpus};
 pub use link::{LiveHook, LiveLink, NoLink};
 pub use sys::{Fd, Kernel, TestRun, Unavailable, stay_on_this_cpu};

@@ -10,7 +10,11 @@ use bpfreplay_isa::Insn;
 use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::MapType;
 
-use super::attr::{BtfLoad, FuncInfoRec, LineInfoRec, MapCreate, MapElem, ObjPin, ProgLoad, ProgTestRun};
+use crate::skip::skipped;
+
+use super::attr::{
+    BtfLoad, FuncInfoRec, GetFdById, LineInfoRec, MapCreate, MapElem, ObjInfo, ObjPin, ProgLoad, ProgTestRun,
+};
 
 /// A map, program or BTF object of the kernel.
 pub type Fd = OwnedFd;
@@ -50,7 +54,10 @@ const MAP_GET_NEXT_KEY: libc::c_long = 4;
 const PROG_LOAD: libc::c_long = 5;
 const OBJ_PIN: libc::c_long = 6;
 const PROG_TEST_RUN: libc::c_long = 10;
+const MAP_GET_FD_BY_ID: libc::c_long = 14;
+const OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BTF_LOAD: libc::c_long = 18;
+const MAP_LOOKUP_AND_DELETE_ELEM: libc::c_long = 21;
 const MAP_FREEZE: libc::c_long = 22;
 
 /// Room for a packet that a program made longer.
@@ -65,11 +72,26 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// With the reason, if not. Suites print it and skip.
+    /// With the reason, if it is not permitted (`EPERM`, `EACCES`) or there is none (`ENOSYS`).
+    ///
+    /// # Panics
+    ///
+    /// If it fails in any other way: then something is wrong, and a suite that skipped would hide it.
     pub fn probe() -> Result<Kernel, Unavailable> {
         let kernel = Kernel(());
-        kernel.create_map(&MapSpec::new("probe", MapType::Array, 4, 4, 1), None).map_err(Unavailable)?;
-        Ok(kernel)
+        match kernel.create_map(&MapSpec::new("probe", MapType::Array, 4, 4, 1), None) {
+            Ok(_) => Ok(kernel),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => {
+                Err(Unavailable(error))
+            }
+            Err(error) => panic!("bpf(2) does not make the simplest of maps: {error}"),
+        }
+    }
+
+    /// The kernel as the judge of a suite; where there is none, that is said: [`skipped`].
+    #[must_use]
+    pub fn or_skip(what: &str) -> Option<Kernel> {
+        Kernel::probe().map_err(|reason| skipped(what, &reason)).ok()
     }
 
     /// Makes a map. `inner` is the template of a map of maps.
@@ -101,6 +123,17 @@ impl Kernel {
         let mut value = vec![0u8; size];
         let mut attr = elem(map, key.as_ptr() as u64, value.as_mut_ptr() as u64, 0);
         bpf(MAP_LOOKUP_ELEM, &mut attr).map(|_| value)
+    }
+
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`. `size` as for [`Kernel::lookup`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn lookup_and_delete(self, map: &Fd, key: &[u8], size: usize) -> io::Result<Vec<u8>> {
+        let mut value = vec![0u8; size];
+        let mut attr = elem(map, key.as_ptr() as u64, value.as_mut_ptr() as u64, 0);
+        bpf(MAP_LOOKUP_AND_DELETE_ELEM, &mut attr).map(|_| value)
     }
 
     /// `BPF_MAP_UPDATE_ELEM`.
@@ -155,6 +188,31 @@ impl Kernel {
     /// The kernel's.
     pub fn freeze(self, map: &Fd) -> io::Result<()> {
         bpf(MAP_FREEZE, &mut elem(map, 0, 0, 0)).map(drop)
+    }
+
+    /// `BPF_OBJ_GET_INFO_BY_FD`, of which the id: the second word of what it gives for maps and programs alike.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn object_id(self, object: &Fd) -> io::Result<u32> {
+        let mut info = [0u32; 2];
+        let mut attr = ObjInfo {
+            bpf_fd: object.as_raw_fd() as u32,
+            info_len: size_of_val(&info) as u32,
+            info: info.as_mut_ptr() as u64,
+        };
+        bpf(OBJ_GET_INFO_BY_FD, &mut attr)?;
+        Ok(info[1])
+    }
+
+    /// `BPF_MAP_GET_FD_BY_ID`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: ENOENT for a map that is gone.
+    pub fn map_by_id(self, id: u32) -> io::Result<Fd> {
+        bpf(MAP_GET_FD_BY_ID, &mut GetFdById { id, ..GetFdById::default() }).map(owned)
     }
 
     /// `BPF_OBJ_PIN`: gives a map or program a name in a bpf filesystem.

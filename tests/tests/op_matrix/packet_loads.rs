@@ -261,10 +261,7 @@ fn indexed_by_every_register() {
 /// The kernel's r0 for the same loads. Subprograms are not asked: it wants BTF for those, as case files give it.
 #[test]
 fn the_kernel_says_the_same() {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => kernel,
-        Err(reason) => return eprintln!("skipped: the kernel as a judge of packet loads: {reason}"),
-    };
+    let Some(kernel) = Kernel::or_skip("the kernel as a judge of packet loads") else { return };
     each(|bytes, size, offset, place| {
         if place == Place::Subprogram {
             return;

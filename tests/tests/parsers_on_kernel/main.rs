@@ -19,10 +19,7 @@ const CB: std::ops::Range<usize> = 48..68;
 
 #[test]
 fn both_editions_do_what_the_reference_says() {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => kernel,
-        Err(reason) => return eprintln!("skipped: {reason}"),
-    };
+    let Some(kernel) = Kernel::or_skip("the parsers on the kernel") else { return };
     for shipped in [PARSER_DPA, PARSER_LDABS] {
         let object = Object::parse(shipped.bytes).expect("a shipped object");
         let loaded = KernelInstance::load(kernel, &object.programs).expect("the kernel takes it");

@@ -12,6 +12,7 @@ use bpfreplay_tc::{
 use bpfreplay_tests::Kernel;
 use bpfreplay_tests::case::{ProgramDef, assemble_program};
 use bpfreplay_tests::kernel::{KernelInstance, LiveHook, LiveLink};
+use bpfreplay_tests::skip::skipped;
 use bpfreplay_uapi::MapType;
 use bpfreplay_uapi::tc::{TC_ACT_OK, TC_ACT_RECLASSIFY};
 
@@ -85,7 +86,7 @@ fn tracing(name: &str, returns: i32) -> Arc<Program> {
         MapSpec::new("passes", MapType::Array, 4, 20, PASSES_MAX),
     ]);
     let code = format!("{TRACE}    r0 = {returns}\n    exit\n");
-    let def = ProgramDef { name: name.to_owned(), prog_type: None, attach_type: 0, code };
+    let def = ProgramDef::new(name, code);
     Arc::new(assemble_program(&def, &maps).expect("it assembles"))
 }
 
@@ -235,13 +236,7 @@ fn a_restart_starts_at_the_first_filter() {
 /// The same programs behind a real clsact at ingress: frames dropped by it, and the passes of each. None where there is
 /// no such kernel, and says so.
 fn on_the_kernels_hook(filters: &[(&Arc<Program>, [&[&str]; 2])]) -> Option<(u64, Vec<Vec<Pass>>)> {
-    let kernel = match Kernel::probe() {
-        Ok(kernel) => kernel,
-        Err(reason) => {
-            eprintln!("skipped: the kernel's tc: {reason}");
-            return None;
-        }
-    };
+    let kernel = Kernel::or_skip("the kernel's tc")?;
     let live = LiveLink::with(kernel, |link| {
         let mut instances = Vec::new();
         for (prio, (program, options)) in (1..).zip(filters) {
@@ -267,7 +262,7 @@ fn on_the_kernels_hook(filters: &[(&Arc<Program>, [&[&str]; 2])]) -> Option<(u64
     match live {
         Ok(Ok(seen)) => Some(seen),
         Ok(Err(reason)) | Err(reason) => {
-            eprintln!("skipped: the kernel's tc: {reason}");
+            skipped("the kernel's tc", &reason);
             None
         }
     }

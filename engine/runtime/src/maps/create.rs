@@ -53,7 +53,7 @@ impl Map {
     /// # Errors
     ///
     /// What `BPF_MAP_CREATE` gives: EINVAL for sizes and flags the type does not allow, E2BIG where the kernel's size
-    /// limits end, ENOMEM; EPERM never. EOPNOTSUPP for a type this engine does not have.
+    /// limits end, ENOMEM, ENOTSUPP for an inner map that cannot be one; EPERM never. EOPNOTSUPP for a type this engine does not have.
     pub fn create(spec: &MapSpec, cpus: u32) -> Result<Arc<Map>, MapError> {
         let refuse =
             |errno, reason: String| Err(MapError::new(errno, format!("map {}: {reason}", spec.name)));
@@ -112,14 +112,16 @@ fn storage(spec: &MapSpec, cpus: u32, user: &Arc<UserSide>) -> Result<Storage, M
             check_percpu(spec)?;
             Ok(Storage::PercpuHash(PercpuHash::new(spec, cpus).ok_or_else(no_memory)?))
         }
+        MapType::ArrayOfMaps | MapType::HashOfMaps => {
+            check_inner(spec)?;
+            Err(not_supported(spec))
+        }
         MapType::PerfEventArray
         | MapType::StackTrace
         | MapType::CgroupArray
         | MapType::LruHash
         | MapType::LruPercpuHash
         | MapType::LpmTrie
-        | MapType::ArrayOfMaps
-        | MapType::HashOfMaps
         | MapType::Devmap
         | MapType::Sockmap
         | MapType::Cpumap
@@ -139,11 +141,13 @@ fn storage(spec: &MapSpec, cpus: u32, user: &Arc<UserSide>) -> Result<Storage, M
         | MapType::BloomFilter
         | MapType::UserRingbuf
         | MapType::CgrpStorage
-        | MapType::Arena => Err(MapError::new(
-            Errno::EOPNOTSUPP,
-            format!("type {} is not supported by this engine", spec.map_type.name()),
-        )),
+        | MapType::Arena => Err(not_supported(spec)),
     }
+}
+
+fn not_supported(spec: &MapSpec) -> MapError {
+    let reason = format!("type {} is not supported by this engine", spec.map_type.name());
+    MapError::new(Errno::EOPNOTSUPP, reason)
 }
 
 /// What holds for flags of every type (`bpf_map_flags_access_ok`, `bpf_get_file_flag`).
@@ -209,6 +213,50 @@ fn check_hash(spec: &MapSpec) -> Result<(), MapError> {
         return Err(MapError::new(Errno::E2BIG, reason));
     }
     Ok(())
+}
+
+/// What a map of maps may hold (`bpf_map_meta_alloc`): maps that can be exchanged for one another. Prog arrays cannot:
+/// what one is bound to is known only when a program binds it.
+fn check_inner(spec: &MapSpec) -> Result<(), MapError> {
+    let Some(inner) = spec.inner.as_deref() else {
+        return Err(MapError::new(Errno::EINVAL, "a map of maps needs the shape of its inner maps"));
+    };
+    let name = inner.map_type.name();
+    match inner.map_type {
+        MapType::ArrayOfMaps | MapType::HashOfMaps => {
+            Err(MapError::new(Errno::EINVAL, format!("inner maps of type {name}: maps of maps do not nest")))
+        }
+        MapType::ProgArray | MapType::CgroupStorage | MapType::PercpuCgroupStorage | MapType::StructOps => {
+            Err(MapError::new(Errno::ENOTSUPP, format!("maps of type {name} cannot be inner maps")))
+        }
+        MapType::Hash
+        | MapType::Array
+        | MapType::PerfEventArray
+        | MapType::PercpuHash
+        | MapType::PercpuArray
+        | MapType::StackTrace
+        | MapType::CgroupArray
+        | MapType::LruHash
+        | MapType::LruPercpuHash
+        | MapType::LpmTrie
+        | MapType::Devmap
+        | MapType::Sockmap
+        | MapType::Cpumap
+        | MapType::Xskmap
+        | MapType::Sockhash
+        | MapType::ReuseportSockarray
+        | MapType::Queue
+        | MapType::Stack
+        | MapType::SkStorage
+        | MapType::DevmapHash
+        | MapType::Ringbuf
+        | MapType::InodeStorage
+        | MapType::TaskStorage
+        | MapType::BloomFilter
+        | MapType::UserRingbuf
+        | MapType::CgrpStorage
+        | MapType::Arena => Ok(()),
+    }
 }
 
 fn check_percpu(spec: &MapSpec) -> Result<(), MapError> {

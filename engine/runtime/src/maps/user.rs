@@ -39,7 +39,8 @@ impl Map {
     /// # Errors
     ///
     /// E2BIG for an index past the end and for a new key in a full map, EEXIST, ENOENT and EINVAL by `flags`, EINVAL
-    /// for a key or value of another size, EPERM on a `BPF_F_RDONLY` or frozen map, EBADF on a prog array.
+    /// for a key or value of another size, EPERM on a `BPF_F_RDONLY` or frozen map, EBADF on a prog array where slot and
+    /// flags are right.
     pub fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), MapError> {
         self.user.may_write()?;
         self.check_key(key)?;
@@ -55,6 +56,9 @@ impl Map {
             Storage::PercpuArray(array) => array.update_all(self.index(key)?, value, flags),
             Storage::Hash(hash) => hash.update(key, value, flags),
             Storage::PercpuHash(hash) => hash.update_all(key, value, flags),
+            // linux: bpf_fd_array_map_update_elem() looks at the descriptor last.
+            Storage::ProgArray(_) if flags != update_flags::ANY => Err(Errno::EINVAL),
+            Storage::ProgArray(array) if self.index(key)? >= array.max_entries() => Err(Errno::E2BIG),
             Storage::ProgArray(_) => Err(Errno::EBADF),
         }
         .map_err(|errno| self.error(errno, self.why_not_updated(errno)))
@@ -204,7 +208,9 @@ impl Map {
 
     fn why_not_updated(&self, errno: Errno) -> &'static str {
         match (errno, &self.storage) {
-            (Errno::E2BIG, Storage::Array(_) | Storage::PercpuArray(_)) => "the index is past the end",
+            (Errno::E2BIG, Storage::Array(_) | Storage::PercpuArray(_) | Storage::ProgArray(_)) => {
+                "the index is past the end"
+            }
             (Errno::E2BIG, _) => "the map is full",
             (Errno::EEXIST, _) => "the entry exists and BPF_NOEXIST was asked for",
             (Errno::ENOENT, _) => "there is no such entry and BPF_EXIST was asked for",

@@ -20,7 +20,7 @@ mod test_run;
 use std::mem::offset_of;
 
 use bpfreplay_uapi::skb::SkbField;
-use bpfreplay_uapi::{ContextLayout, NativeField};
+use bpfreplay_uapi::{ContextLayout, NativeField, XdpField};
 
 pub use access::Header;
 pub use hook::{Device, Hook, Refused, Stamp};
@@ -143,7 +143,7 @@ const fn layout() -> ContextLayout {
         Tstamp tstamp 8  WireLen wire_len 4  GsoSegs gso_segs 2  Sk sk 8  GsoSize gso_size 2
         TstampType tstamp_type 1  Hwtstamp hwtstamp 8
     }
-    ContextLayout { skb }
+    ContextLayout { skb, xdp: [NativeField::NONE; XdpField::COUNT] }
 }
 
 #[cfg(test)]

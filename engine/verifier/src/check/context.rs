@@ -1,6 +1,9 @@
+use std::ops::Range;
+
 use bpfreplay_isa::Reg;
-use bpfreplay_uapi::limits::PT_REGS_SIZE;
-use bpfreplay_uapi::{ProgType, SkbField, SkbValue, skb_load, skb_store};
+use bpfreplay_program::Program;
+use bpfreplay_uapi::limits::{PERF_MAX_TRACE_SIZE, PT_REGS_SIZE};
+use bpfreplay_uapi::{ProgType, SkbField, SkbValue, XdpField, skb_load, skb_store, xdp_load};
 
 use crate::check::memory::How;
 use crate::error::{Checked, refuse};
@@ -11,6 +14,8 @@ use crate::state::RegState;
 pub(crate) enum ContextAccess {
     /// A field of `struct __sk_buff`.
     Skb(SkbField),
+    /// A field of `struct xdp_md`.
+    Xdp(XdpField),
     /// Bytes of a plain read-only context.
     Plain,
 }
@@ -20,6 +25,7 @@ impl ContextAccess {
     pub(crate) const fn value(self) -> SkbValue {
         match self {
             ContextAccess::Skb(field) => field.value(),
+            ContextAccess::Xdp(field) => field.value(),
             ContextAccess::Plain => SkbValue::Scalar,
         }
     }
@@ -40,33 +46,48 @@ pub(crate) fn unmodified(reg: Reg, pointer: &RegState) -> Checked {
 
 /// An access at a constant offset of the context (linux: check_ctx_access()).
 pub(crate) fn access(
-    prog_type: ProgType,
+    program: &Program,
     (reg, pointer): (Reg, &RegState),
     off: i32,
     size: u32,
     how: How,
 ) -> Checked<ContextAccess> {
     unmodified(reg, pointer)?;
-    let found = if prog_type.has_skb() {
-        let field = match how {
-            How::Load | How::LoadSigned => skb_load(prog_type, off, size),
-            How::Store => skb_store(prog_type, off, size),
-        };
-        field
-            .filter(|field| !(how == How::LoadSigned && field.value() != SkbValue::Scalar))
-            .map(ContextAccess::Skb)
-    } else {
-        plain_access(off, size, how)
+    let found = match program.prog_type {
+        ProgType::SocketFilter
+        | ProgType::SchedCls
+        | ProgType::SchedAct
+        | ProgType::CgroupSkb
+        | ProgType::LwtIn
+        | ProgType::LwtOut
+        | ProgType::LwtXmit => match how {
+            How::Load | How::LoadSigned => skb_load(program.prog_type, off, size),
+            How::Store => skb_store(program.prog_type, off, size),
+        }
+        .map(ContextAccess::Skb),
+        ProgType::Xdp => match how {
+            How::Load | How::LoadSigned => xdp_load(off, size, program.expected_attach_type),
+            How::Store => None,
+        }
+        .map(ContextAccess::Xdp),
+        ProgType::Kprobe => plain_access(off, size, how, 0..PT_REGS_SIZE),
+        ProgType::Tracepoint => plain_access(off, size, how, TRACE_HEADER..PERF_MAX_TRACE_SIZE),
     };
+    // A pointer with its sign extended is none.
+    let found = found.filter(|field| how != How::LoadSigned || field.value() == SkbValue::Scalar);
     let Some(found) = found else {
         refuse!(Access, "invalid bpf_context access off={off} size={size}");
     };
     Ok(found)
 }
 
-/// `struct pt_regs`: any aligned load (linux: kprobe_prog_is_valid_access()).
-fn plain_access(off: i32, size: u32, how: How) -> Option<ContextAccess> {
+/// Bytes of a tracepoint's context that are the kernel's own: a pointer to the registers.
+const TRACE_HEADER: u32 = 8;
+
+/// `struct pt_regs` and the records of tracepoints: any aligned load (linux: kprobe_prog_is_valid_access(),
+/// tp_prog_is_valid_access()).
+fn plain_access(off: i32, size: u32, how: How, readable: Range<u32>) -> Option<ContextAccess> {
     let off = u32::try_from(off).ok()?;
-    let inside = off.is_multiple_of(size) && off + size <= PT_REGS_SIZE;
+    let inside = off.is_multiple_of(size) && readable.start <= off && off + size <= readable.end;
     (inside && how != How::Store).then_some(ContextAccess::Plain)
 }

@@ -63,7 +63,7 @@ pub(crate) fn access(
             stack::within_bounds(reg, pointer, frame.into(), off, bytes, purpose).map(Target::Stack)
         }
         RegType::Ctx => {
-            context::access(env.program.prog_type, (reg, pointer), off as i32, size, how).map(Target::Context)
+            context::access(env.program, (reg, pointer), off as i32, size, how).map(Target::Context)
         }
         RegType::Packet | RegType::PacketMeta => {
             if how == How::Store && !writes_packets(env.program.prog_type) {

@@ -13,9 +13,10 @@ mod dead_code;
 mod link;
 #[cfg(test)]
 mod tests;
+mod xdp;
 
 use bpfreplay_isa::{CallTarget, Insn, Instruction, encode};
-use bpfreplay_uapi::{ContextLayout, HelperId};
+use bpfreplay_uapi::{ContextLayout, HelperId, ProgType};
 
 use crate::cfg::Code;
 use crate::error::Checked;
@@ -53,11 +54,11 @@ pub(crate) fn rewrite(
     code: &Code,
     notes: &[Note],
     layout: &ContextLayout,
-    has_skb: ContextKind,
+    context: ContextKind,
 ) -> Checked<Xlated> {
     let mut replacements: Vec<Replacement> = Vec::with_capacity(code.insns.len());
     for pc in 0..code.insns.len() {
-        replacements.push(replace(code, notes, layout, has_skb, pc)?);
+        replacements.push(replace(code, notes, layout, context, pc)?);
     }
     dead_code::remove_empty_jumps(&mut replacements);
     link::link(replacements)
@@ -66,10 +67,28 @@ pub(crate) fn rewrite(
 /// What the context pointer of the program type points to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ContextKind {
-    /// The engine's own struct: accesses are converted.
+    /// The engine's own `struct __sk_buff`: accesses are converted.
     Skb,
+    /// Its own `struct xdp_md`: accesses are converted.
+    Xdp,
     /// Bytes as they are.
     Plain,
+}
+
+impl ContextKind {
+    pub(crate) const fn of(prog_type: ProgType) -> ContextKind {
+        match prog_type {
+            ProgType::SocketFilter
+            | ProgType::SchedCls
+            | ProgType::SchedAct
+            | ProgType::CgroupSkb
+            | ProgType::LwtIn
+            | ProgType::LwtOut
+            | ProgType::LwtXmit => ContextKind::Skb,
+            ProgType::Xdp => ContextKind::Xdp,
+            ProgType::Kprobe | ProgType::Tracepoint => ContextKind::Plain,
+        }
+    }
 }
 
 fn replace(
@@ -82,8 +101,15 @@ fn replace(
     let Some(instruction) = dead_code::live_instruction(code, notes, pc) else {
         return Ok(Replacement::default());
     };
-    if kind == ContextKind::Skb && notes[pc].access == Some(Access::Context) {
-        return context::convert(instruction, layout).map(|insns| Replacement { insns, jump: None });
+    if notes[pc].access == Some(Access::Context) {
+        let converted = match kind {
+            ContextKind::Skb => Some(context::convert(instruction, layout)?),
+            ContextKind::Xdp => Some(xdp::convert(instruction, layout)?),
+            ContextKind::Plain => None,
+        };
+        if let Some(insns) = converted {
+            return Ok(Replacement { insns, jump: None });
+        }
     }
     let instruction = match instruction {
         Instruction::Call(CallTarget::Helper(id)) if id == HelperId::TailCall.id() => Instruction::TailCall,

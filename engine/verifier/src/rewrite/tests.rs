@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bpfreplay_isa::{Symbols, assemble, decode_program};
 use bpfreplay_program::{MapSpec, Program};
-use bpfreplay_uapi::{ContextLayout, HelperId, MapType, NativeField, ProgType, SkbField};
+use bpfreplay_uapi::{ContextLayout, HelperId, MapType, NativeField, ProgType, SkbField, SkbValue, XdpField};
 
 use crate::{LogLevel, Options, TailCallSite, VerifiedProgram, verify};
 
@@ -29,7 +29,11 @@ fn layout() -> ContextLayout {
         };
         skb[field as usize] = NativeField { off: 512 + field.offset() as u16, width };
     }
-    ContextLayout { skb }
+    let xdp = XdpField::ALL.map(|field| NativeField {
+        off: 512 + field.offset() as u16,
+        width: if field.value() == SkbValue::Scalar { 4 } else { 8 },
+    });
+    ContextLayout { skb, xdp }
 }
 
 struct Names;
@@ -45,8 +49,12 @@ impl Symbols for Names {
 }
 
 fn verified(source: &str) -> VerifiedProgram {
+    verified_as(ProgType::SchedCls, source)
+}
+
+fn verified_as(prog_type: ProgType, source: &str) -> VerifiedProgram {
     let insns = assemble(source, &Names).expect("assembles").insns;
-    let mut program = Program::new("test", ProgType::SchedCls, insns);
+    let mut program = Program::new("test", prog_type, insns);
     program.maps = Arc::new([
         MapSpec::new("array", MapType::Array, 4, 8, 4),
         MapSpec::new("jmp", MapType::ProgArray, 4, 4, 4),
@@ -75,6 +83,15 @@ fn loads_go_to_the_engines_struct() {
     assert_eq!(one("r3 = *(u64 *)(r1 + 152)"), ["r3 = *(u64 *)(r1 + 0x298)"]);
     assert_eq!(one("r3 = *(u64 *)(r1 + 56)"), ["r3 = *(u64 *)(r1 + 0x238)"], "cb is bytes");
     assert_eq!(one("r3 = *(u64 *)(r1 + 168)"), ["r3 = 0x0"], "no sockets in this engine");
+}
+
+#[test]
+fn fields_of_xdp_md_are_loaded_whole() {
+    let source = "r2 = *(u32 *)(r1 + 4)\nr0 = *(s32 *)(r1 + 12)\nexit";
+    let verified = verified_as(ProgType::Xdp, source);
+    let instructions = decode_program(verified.xlated()).expect("xlated programs decode");
+    let text: Vec<_> = instructions.into_iter().map(|(_, instruction)| instruction.to_string()).collect();
+    assert_eq!(text, ["r2 = *(u64 *)(r1 + 0x204)", "r0 = *(s32 *)(r1 + 0x20c)", "exit"]);
 }
 
 /// spec/skb-context.md section 2: shift and mask only where fewer bytes are asked for than the kernel's field has.

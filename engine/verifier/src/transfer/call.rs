@@ -4,7 +4,7 @@ use bpfreplay_isa::Reg;
 use bpfreplay_program::Linkage;
 use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
 
-use super::{forget_packet_pointers, helper, read};
+use super::{forget_packet_pointers, helper, read, return_value};
 use crate::check::helper_args;
 use crate::error::{Checked, refuse};
 use crate::explore::{Env, Next};
@@ -51,12 +51,15 @@ pub(super) fn clobber_caller_saved(state: &mut State) {
 }
 
 /// `exit` (linux: check_return_code(), prepare_func_exit()).
-pub(super) fn exit(state: &mut State) -> Checked<Next> {
+pub(super) fn exit(env: &mut Env<'_>, state: &mut State) -> Checked<Next> {
     let result = *state.reg(Reg::R0);
     match state.cur().kind {
         FrameKind::Call { .. } => leave(state, result),
         FrameKind::Main => {
             read(state, Reg::R0)?;
+            if let Some(range) = return_value::of_program(env.program) {
+                return_value::check(env, state, "At program exit", &range)?;
+            }
             Ok(Next::End)
         }
         FrameKind::Global => {

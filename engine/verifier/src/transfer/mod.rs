@@ -9,6 +9,7 @@ mod memory;
 mod packet_load;
 mod packet_range;
 mod pointer;
+mod return_value;
 mod stack;
 
 use bpfreplay_isa::{CallTarget, Imm64, Instruction, Operand, Reg};
@@ -47,7 +48,7 @@ pub(crate) fn execute(env: &mut Env<'_>, state: &mut State, instruction: Instruc
         }
         // Not in a program as it is given; the scan refuses the opcode.
         Instruction::TailCall => refuse!(Invalid, "unknown opcode f5"),
-        Instruction::Exit => return call::exit(state),
+        Instruction::Exit => return call::exit(env, state),
     }
     Ok(Next::Goto(pc + instruction.slots()))
 }
