@@ -44,11 +44,16 @@ pub(crate) fn apply(
     ext: &Ext,
     target: Option<&Btf>,
     functions: &mut Functions<'_>,
+    only: &[String],
 ) -> Result<(), LoadError> {
     let budget = Budget(Cell::new(CORE_STEPS_MAX));
     let mut candidates = Candidates::new(btf, target);
     for (section, records) in ext.core_relos() {
         let code = functions.code.iter_mut().find(|code| code.name == section);
+        // A section without any of the chosen programs.
+        if code.is_none() && !only.is_empty() {
+            continue;
+        }
         let mut insns = code.map(|code| &mut code.insns);
         for (index, record) in records.iter().enumerate() {
             let offset = u64::from(record.offset);

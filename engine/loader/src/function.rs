@@ -42,15 +42,23 @@ pub(crate) struct Functions<'data> {
 }
 
 impl<'data> Functions<'data> {
-    /// Finds the functions of every section of instructions; `explicit` is the type all programs shall have.
-    pub(crate) fn find(elf: &Elf<'data>, explicit: Option<ProgType>) -> Result<Functions<'data>, LoadError> {
+    /// Finds the functions of every section of instructions; `explicit` is the type all programs shall have. Sections
+    /// of a type this engine has not are passed over if they hold none of the programs in `only`.
+    pub(crate) fn find(
+        elf: &Elf<'data>,
+        explicit: Option<ProgType>,
+        only: &[String],
+    ) -> Result<Functions<'data>, LoadError> {
         let mut found = Functions { code: Vec::new(), all: Vec::new(), by_start: HashMap::new() };
         for (index, section) in elf.sections.iter().enumerate() {
             if section.kind != SectionKind::Code || section.size == 0 {
                 continue;
             }
-            let role =
-                role_or(section.name, explicit).map_err(|kind| LoadError::at(section.name, 0, kind))?;
+            let role = match role_or(section.name, explicit) {
+                Ok(role) => role,
+                Err(_) if !only.is_empty() && !holds_any(elf, index, only) => continue,
+                Err(kind) => return Err(LoadError::at(section.name, 0, kind)),
+            };
             let insns = read_insns(section)?;
             let code = found.code.len();
             let functions = functions_of(elf, index, section, code, role)?;
@@ -73,6 +81,29 @@ impl<'data> Functions<'data> {
         let start = function.start as usize;
         &self.code[function.code].insns[start..start + function.len as usize]
     }
+}
+
+/// The names of all global functions outside `.text`, by section.
+pub(crate) fn names(elf: &Elf<'_>) -> Vec<(String, String)> {
+    let sections = elf.sections.iter().enumerate().filter(|(_, section)| {
+        section.kind == SectionKind::Code && role_or(section.name, None) != Ok(SectionRole::Text)
+    });
+    let of = |(index, section): (usize, &Section<'_>)| {
+        let mut symbols: Vec<&Symbol<'_>> = elf
+            .symbols_in(index)
+            .filter(|symbol| symbol.kind == SymbolKind::Func && symbol.binding != Binding::Local)
+            .collect();
+        symbols.sort_by_key(|symbol| symbol.value);
+        symbols
+            .into_iter()
+            .map(|symbol| (section.name.to_owned(), symbol.name.to_owned()))
+            .collect::<Vec<_>>()
+    };
+    sections.flat_map(of).collect()
+}
+
+fn holds_any(elf: &Elf<'_>, section: usize, names: &[String]) -> bool {
+    elf.symbols_in(section).any(|symbol| names.iter().any(|name| name == symbol.name))
 }
 
 fn read_insns(section: &Section<'_>) -> Result<Vec<Insn>, LoadError> {

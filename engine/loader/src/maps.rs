@@ -45,7 +45,12 @@ pub(crate) struct MapPlace {
 
 impl Maps {
     /// Reads every declaration: `.maps`, then legacy `maps`, then data sections.
-    pub(crate) fn read(elf: &Elf<'_>, types: Option<&Arc<Btf>>) -> Result<Maps, LoadError> {
+    /// Of maps that are not supported only those that chosen programs refer to matter, if there are chosen ones.
+    pub(crate) fn read(
+        elf: &Elf<'_>,
+        types: Option<&Arc<Btf>>,
+        only: &[String],
+    ) -> Result<Maps, LoadError> {
         let btf = types.map(|types| &**types);
         let mut maps = Maps::default();
         for (index, section) in elf.sections.iter().enumerate() {
@@ -55,10 +60,12 @@ impl Maps {
             match section.name {
                 ".maps" => btf_defined::read(elf, index, btf, &mut maps)?,
                 name if name == "maps" || name.starts_with("maps/") => legacy::read(elf, index, &mut maps)?,
-                name if name.starts_with(".struct_ops") => {
+                name if name.starts_with(".struct_ops") && only.is_empty() => {
                     return Err(LoadError::at(name, 0, LoadErrorKind::Unsupported("struct_ops")));
                 }
-                name if name.starts_with(".addr_space.") || name.starts_with(".arena") => {
+                name if (name.starts_with(".addr_space.") || name.starts_with(".arena"))
+                    && only.is_empty() =>
+                {
                     return Err(LoadError::at(name, 0, LoadErrorKind::Unsupported("arena")));
                 }
                 _ => {}

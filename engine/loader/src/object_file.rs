@@ -40,6 +40,9 @@ pub struct Options {
     /// The `.BTF` that CO-RE relocations are resolved against, such as `/sys/kernel/btf/vmlinux`; without it the
     /// object's own types.
     pub target_btf: Option<Vec<u8>>,
+    /// The programs to load, as libbpf's `bpf_program__set_autoload` chooses them; empty: every one. What this engine
+    /// cannot take in the others does not matter then.
+    pub only: Vec<String>,
 }
 
 /// Something accepted though libbpf would not; for a warning.
@@ -86,14 +89,14 @@ impl Object {
         };
         let types = btf.as_deref().zip(ext.as_ref());
 
-        let mut functions = Functions::find(&elf, options.prog_type)?;
-        let mut maps = Maps::read(&elf, btf.as_ref())?;
+        let mut functions = Functions::find(&elf, options.prog_type, &options.only)?;
+        let mut maps = Maps::read(&elf, btf.as_ref(), &options.only)?;
         values::fill(&elf, types, &functions, &mut maps)?;
         if let Some((btf, ext)) = types {
             let target = options.target_btf.as_deref().map(Btf::parse).transpose()?;
-            core_relo::apply(btf, ext, target.as_ref(), &mut functions)?;
+            core_relo::apply(btf, ext, target.as_ref(), &mut functions, &options.only)?;
         }
-        let references = References::resolve(&elf, btf.as_deref(), &maps, &mut functions)?;
+        let references = References::resolve(&elf, btf.as_deref(), &maps, &mut functions, &options.only)?;
 
         let license = license(&elf)?;
         let btf_bytes: Option<Arc<[u8]>> = btf.as_ref().map(|btf| btf.raw().into());
@@ -103,7 +106,9 @@ impl Object {
         let mut linker = Linker::new(&functions, &references, types);
         let mut programs = Vec::new();
         let mut names = HashSet::new();
-        for (index, function) in functions.all.iter().enumerate().filter(|(_, f)| f.entry) {
+        for (index, function) in
+            functions.all.iter().enumerate().filter(|(_, f)| f.entry && chosen(&options.only, f.name))
+        {
             let code = &functions.code[function.code];
             let attach = match code.role {
                 SectionRole::Programs(attach) => attach,
@@ -130,6 +135,17 @@ impl Object {
         Ok(Object { programs, maps, license, btf: btf_bytes, notes })
     }
 
+    /// The functions of an object that are programs if their sections are of programs: (section, name), in the order
+    /// of the file, whether this engine has the program's type or not. `.text` holds none.
+    ///
+    /// # Errors
+    ///
+    /// If the file is broken.
+    pub fn list(bytes: &[u8]) -> Result<Vec<(String, String)>, LoadError> {
+        let elf = Elf::parse(bytes)?;
+        Ok(crate::function::names(&elf))
+    }
+
     /// The program with this name (its C symbol).
     #[must_use]
     pub fn program(&self, name: &str) -> Option<&Arc<Program>> {
@@ -141,6 +157,11 @@ impl Object {
     pub fn map_index(&self, name: &str) -> Option<usize> {
         self.maps.iter().position(|map| map.name == name)
     }
+}
+
+/// Whether a program is one of those to load.
+pub(crate) fn chosen(only: &[String], name: &str) -> bool {
+    only.is_empty() || only.iter().any(|chosen| chosen == name)
 }
 
 impl fmt::Display for Note {

@@ -15,7 +15,7 @@ use bpfreplay_isa::{Class, Insn};
 
 use crate::elf::{Elf, R_BPF_64_32, R_BPF_64_64, Relocation, Symbol, SymbolPlace};
 use crate::error::{LoadError, LoadErrorKind};
-use crate::function::{Code, Functions, SLOT};
+use crate::function::{Code, Function, Functions, SLOT};
 use crate::maps::{Maps, is_map_section};
 
 /// `call`, without its source.
@@ -35,6 +35,8 @@ const PSEUDO_FUNC: u8 = 4;
 pub(crate) struct References {
     /// By (index into [`Functions::code`], slot): index into [`Functions::all`].
     functions: HashMap<(usize, u64), usize>,
+    /// What is wrong with references of functions that may not be loaded at all, by the same key.
+    broken: HashMap<(usize, u64), LoadError>,
 }
 
 impl References {
@@ -44,13 +46,24 @@ impl References {
         btf: Option<&Btf>,
         maps: &Maps,
         functions: &mut Functions<'_>,
+        only: &[String],
     ) -> Result<References, LoadError> {
-        let mut found = References { functions: HashMap::new() };
+        let mut found = References { functions: HashMap::new(), broken: HashMap::new() };
         for code in 0..functions.code.len() {
             let section = functions.code[code].section;
-            refuse_preset_sources(&functions.code[code])?;
+            for (slot, error) in preset_sources(&functions.code[code]) {
+                if only.is_empty() {
+                    return Err(error);
+                }
+                found.broken.insert((code, slot), error);
+            }
             for relocation in &elf.sections[section].relocations {
-                found.relocate(elf, btf, maps, functions, code, relocation)?;
+                match found.relocate(elf, btf, maps, functions, code, relocation) {
+                    Err(error) if !only.is_empty() => {
+                        found.broken.insert((code, relocation.offset / SLOT), error);
+                    }
+                    other => other?,
+                }
             }
             found.find_local_calls(functions, code)?;
         }
@@ -60,6 +73,13 @@ impl References {
     /// The function an instruction calls or takes the address of.
     pub(crate) fn function(&self, code: usize, slot: u64) -> Option<usize> {
         self.functions.get(&(code, slot)).copied()
+    }
+
+    /// The first reference that is broken among the slots of a function.
+    pub(crate) fn check(&self, function: &Function<'_>) -> Result<(), LoadError> {
+        let slots = function.start..function.start + function.len;
+        let first = slots.filter_map(|slot| self.broken.get(&(function.code, slot))).next();
+        first.map_or(Ok(()), |error| Err(error.clone()))
     }
 
     fn relocate(
@@ -130,7 +150,7 @@ impl References {
                 continue;
             }
             second_of_wide = insn.is_wide();
-            if self.functions.contains_key(&(code, slot)) {
+            if self.functions.contains_key(&(code, slot)) || self.broken.contains_key(&(code, slot)) {
                 continue;
             }
             let fail = |kind| LoadError::at(section.name, slot * SLOT, kind);
@@ -151,15 +171,17 @@ impl References {
 }
 
 /// The source of an `ld_imm64` is the loader's to write; one that is set already would be taken for a map or function.
-fn refuse_preset_sources(code: &Code<'_>) -> Result<(), LoadError> {
+fn preset_sources(code: &Code<'_>) -> Vec<(u64, LoadError)> {
+    let mut found = Vec::new();
     let mut second_of_wide = false;
     for (slot, insn) in (0u64..).zip(&code.insns) {
         if !second_of_wide && insn.is_wide() && insn.src() != 0 {
-            return Err(LoadError::at(code.name, slot * SLOT, LoadErrorKind::PresetSource(insn.src())));
+            let kind = LoadErrorKind::PresetSource(insn.src());
+            found.push((slot, LoadError::at(code.name, slot * SLOT, kind)));
         }
         second_of_wide = !second_of_wide && insn.is_wide();
     }
-    Ok(())
+    found
 }
 
 /// What a relocation points at.

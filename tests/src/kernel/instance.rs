@@ -22,6 +22,7 @@ pub struct KernelInstance {
     specs: Vec<MapSpec>,
     maps: Vec<MapFds>,
     programs: BTreeMap<String, Fd>,
+    prog_flags: u32,
 }
 
 /// A map and user space's references to it.
@@ -78,15 +79,30 @@ impl KernelInstance {
     ///
     /// The first map or program the kernel refuses.
     pub fn load(kernel: Kernel, programs: &[Arc<Program>]) -> Result<KernelInstance, LoadError> {
+        KernelInstance::load_with_flags(kernel, programs, 0)
+    }
+
+    /// As [`KernelInstance::load`], with `prog_flags` of `BPF_PROG_LOAD`.
+    ///
+    /// # Errors
+    ///
+    /// The first map or program the kernel refuses.
+    pub fn load_with_flags(
+        kernel: Kernel,
+        programs: &[Arc<Program>],
+        prog_flags: u32,
+    ) -> Result<KernelInstance, LoadError> {
         let specs = programs.first().map_or_else(Vec::new, |program| program.maps.to_vec());
+        let types = programs.first().and_then(|program| program.btf.as_deref());
+        let types = types.and_then(|btf| kernel.load_btf(btf).ok());
         let mut maps = Vec::with_capacity(specs.len());
         for spec in &specs {
             let error = |error| LoadError::Map { name: spec.name.clone(), error };
-            let fd = make_map(kernel, spec).map_err(error)?;
+            let fd = make_map_with_types(kernel, spec, types.as_ref()).map_err(error)?;
             let id = kernel.object_id(&fd).map_err(error)?;
             maps.push(MapFds { id, open: vec![fd], probe: None });
         }
-        let mut instance = KernelInstance { kernel, specs, maps, programs: BTreeMap::new() };
+        let mut instance = KernelInstance { kernel, specs, maps, programs: BTreeMap::new(), prog_flags };
         for program in programs {
             instance.add(program).map_err(LoadError::Program)?;
         }
@@ -101,12 +117,12 @@ impl KernelInstance {
     /// The kernel's, and the verifier's log.
     pub fn add(&mut self, program: &Program) -> Result<(), RefusedProgram> {
         let refused = |(error, log)| RefusedProgram { name: program.name.clone(), error, log };
-        let btf = match program.btf.as_ref().filter(|_| !program.funcs.is_empty()) {
-            Some(btf) => Some(self.kernel.load_btf(btf).map_err(refused)?),
-            None => None,
-        };
+        // Types the kernel does not take are left out, as libbpf does: what needs them is refused then.
+        let btf = program.btf.as_ref().filter(|_| !program.funcs.is_empty());
+        let btf = btf.and_then(|btf| self.kernel.load_btf(btf).ok());
         let insns = self.with_map_fds(program);
-        let fd = self.kernel.load_program(program, &insns, btf.as_ref()).map_err(refused)?;
+        let fd =
+            self.kernel.load_program(program, &insns, btf.as_ref(), self.prog_flags).map_err(refused)?;
         self.programs.insert(program.name.clone(), fd);
         Ok(())
     }
@@ -267,8 +283,15 @@ pub fn possible_cpus() -> usize {
 ///
 /// The kernel's.
 pub fn make_map(kernel: Kernel, spec: &MapSpec) -> io::Result<Fd> {
-    let inner = spec.inner.as_deref().map(|inner| kernel.create_map(inner, None)).transpose()?;
-    let fd = kernel.create_map(spec, inner.as_ref())?;
+    make_map_with_types(kernel, spec, None)
+}
+
+fn make_map_with_types(kernel: Kernel, spec: &MapSpec, types: Option<&Fd>) -> io::Result<Fd> {
+    let inner = spec.inner.as_deref();
+    let inner = inner.map(|inner| kernel.create_map(inner, None, types)).transpose()?;
+    // Not every type of map takes types; libbpf tries again without.
+    let typed = kernel.create_map(spec, inner.as_ref(), types);
+    let fd = typed.or_else(|_| kernel.create_map(spec, inner.as_ref(), None))?;
     if let MapContent::Data { bytes, frozen } = &spec.content {
         // .rodata is made RDONLY_PROG; user space fills it once, then freezes it.
         kernel.update(&fd, &0u32.to_ne_bytes(), bytes, 0)?;

@@ -94,12 +94,14 @@ impl Kernel {
         Kernel::probe().map_err(|reason| skipped(what, &reason)).ok()
     }
 
-    /// Makes a map. `inner` is the template of a map of maps.
+    /// Makes a map. `inner` is the template of a map of maps; with `types`, the BTF of its key and value goes along.
     ///
     /// # Errors
     ///
     /// The kernel's.
-    pub fn create_map(self, spec: &MapSpec, inner: Option<&Fd>) -> io::Result<Fd> {
+    pub fn create_map(self, spec: &MapSpec, inner: Option<&Fd>, types: Option<&Fd>) -> io::Result<Fd> {
+        let types = types.filter(|_| spec.btf_value_type_id != 0);
+        let type_ids = types.map_or((0, 0), |_| (spec.btf_key_type_id, spec.btf_value_type_id));
         let mut attr = MapCreate {
             map_type: spec.map_type.id(),
             key_size: spec.key_size,
@@ -108,6 +110,9 @@ impl Kernel {
             map_flags: spec.map_flags,
             inner_map_fd: inner.map_or(0, |fd| fd.as_raw_fd() as u32),
             map_name: object_name(&spec.name),
+            btf_fd: types.map_or(0, |fd| fd.as_raw_fd() as u32),
+            btf_key_type_id: type_ids.0,
+            btf_value_type_id: type_ids.1,
             map_extra: spec.map_extra,
             ..MapCreate::default()
         };
@@ -233,15 +238,14 @@ impl Kernel {
     ///
     /// The kernel's number and its log.
     pub fn load_btf(self, btf: &[u8]) -> Result<Fd, (io::Error, String)> {
+        let mut attr =
+            BtfLoad { btf: btf.as_ptr() as u64, size: btf.len() as u32, ..BtfLoad::default() };
+        if let Ok(fd) = bpf(BTF_LOAD, &mut attr) {
+            return Ok(owned(fd));
+        }
+        // Again with a log: one too small for the types would make the load fail.
         let mut log = vec![0u8; LOG_SIZE];
-        let mut attr = BtfLoad {
-            btf: btf.as_ptr() as u64,
-            log_buf: log.as_mut_ptr() as u64,
-            size: btf.len() as u32,
-            log_size: LOG_SIZE as u32,
-            log_level: 1,
-            pad: 0,
-        };
+        (attr.log_level, attr.log_size, attr.log_buf) = (1, LOG_SIZE as u32, log.as_mut_ptr() as u64);
         bpf(BTF_LOAD, &mut attr).map(owned).map_err(|error| (error, text(&log)))
     }
 
@@ -255,6 +259,7 @@ impl Kernel {
         program: &Program,
         insns: &[Insn],
         btf: Option<&Fd>,
+        prog_flags: u32,
     ) -> Result<Fd, (io::Error, String)> {
         let mut license = program.license.clone().into_bytes();
         license.push(0);
@@ -267,6 +272,7 @@ impl Kernel {
             insn_cnt: insns.len() as u32,
             insns: insns.as_ptr() as u64,
             license: license.as_ptr() as u64,
+            prog_flags,
             prog_name: object_name(&program.name),
             expected_attach_type: program.expected_attach_type,
             prog_btf_fd: btf.map_or(0, |fd| fd.as_raw_fd() as u32),

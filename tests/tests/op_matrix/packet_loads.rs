@@ -271,7 +271,7 @@ fn the_kernel_says_the_same() {
             let load = Instruction::LoadPacket { size, index, imm };
             let insns = encoded(&[mov(Reg::R6, Reg::R1), constant(Reg::R7, value), load, Instruction::Exit]);
             let program = Program::new("load", ProgType::SchedCls, insns);
-            let fd = kernel.load_program(&program, &program.insns, None).expect("the kernel takes it");
+            let fd = kernel.load_program(&program, &program.insns, None, 0).expect("the kernel takes it");
             let run = kernel.test_run(&fd, bytes, &[], 1).expect("a frame it takes");
             let expected = value_at(bytes, size, offset).unwrap_or(0);
             let len = bytes.len();

@@ -197,6 +197,9 @@ fn finish(name: &str, given: Members) -> Result<Definition, MapProblem> {
     }
     let mut spec =
         MapSpec::new(name, map_type, key.bytes.unwrap_or(0), value.bytes.unwrap_or(0), given.max_entries);
+    if matches!(map_type, MapType::Ringbuf | MapType::UserRingbuf) {
+        spec.max_entries = ringbuf_size(given.max_entries);
+    }
     spec.map_flags = given.map_flags;
     spec.map_extra = given.map_extra;
     spec.btf_key_type_id = key.type_id;
@@ -213,6 +216,16 @@ fn finish(name: &str, given: Members) -> Result<Definition, MapProblem> {
         Some(_) => return Err(MapProblem::ValuesType(map_type.name())),
     };
     Ok(Definition { spec, values })
+}
+
+/// The kernel wants ring buffers to be a power of two of whole pages; libbpf makes them so (`adjust_ringbuf_sz`).
+/// Zero, and what no power of two can hold, is left to be refused.
+fn ringbuf_size(size: u32) -> u32 {
+    const PAGE_SIZE: u32 = 4096;
+    if size == 0 || (size.is_power_of_two() && size >= PAGE_SIZE) {
+        return size;
+    }
+    size.max(PAGE_SIZE).checked_next_power_of_two().unwrap_or(size)
 }
 
 /// The map type with a number, if this engine can ever have it.

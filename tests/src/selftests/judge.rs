@@ -1,0 +1,161 @@
+//! What everyone says of one trial.
+
+use std::sync::Arc;
+
+use bpfreplay_instance::Engine as Ours;
+use bpfreplay_program::Program;
+use bpfreplay_runtime::SKB_LAYOUT;
+use bpfreplay_verifier::{LogLevel, Options, verify};
+
+use super::trial::Trial;
+use crate::Kernel;
+use crate::case::Engine as _;
+use crate::kernel::{KernelInstance, LoadError};
+
+/// `BPF_F_STRICT_ALIGNMENT`: this engine, as the kernel on x86, has no use for it.
+pub(super) const STRICT_ALIGNMENT: u32 = 1 << 0;
+
+/// Everyone's word on a trial.
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    /// Our loader and verifier.
+    pub ours: Said,
+    /// The kernel of this machine, on the same instructions; `None` if it was not asked.
+    pub kernel: Option<Said>,
+    /// What the runs returned, by engine.
+    pub ran: Vec<Ran>,
+}
+
+/// Whether a program loads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// Yes.
+    Accepts,
+    /// No; with the message, whole.
+    Refuses(String),
+}
+
+/// One run on one engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ran {
+    /// `jit`, `interpreter` or `kernel`.
+    pub engine: &'static str,
+    /// Number of the run, from 0.
+    pub run: usize,
+    /// What is expected; `None`: any value.
+    pub want: Option<u32>,
+    /// r0, or why there is none.
+    pub got: Result<u32, String>,
+}
+
+impl Ran {
+    /// Whether it returned what it should.
+    #[must_use]
+    pub fn right(&self) -> bool {
+        matches!((&self.got, self.want), (Ok(got), want) if want.is_none_or(|want| want == *got))
+    }
+}
+
+/// Asks everyone.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge {
+    /// The kernel, where it may be asked.
+    pub kernel: Option<Kernel>,
+}
+
+impl Judge {
+    /// Judges one trial: our loader and verifier, the kernel's, and the runs on every engine.
+    #[must_use]
+    pub fn judge(&self, trial: &Trial) -> Verdicts {
+        let programs = match &trial.programs {
+            Ok(programs) => programs,
+            Err(error) => {
+                return Verdicts {
+                    ours: Said::Refuses(format!("loader: {error}")),
+                    kernel: None,
+                    ran: Vec::new(),
+                };
+            }
+        };
+        let ours = ours(&programs[0]);
+        let mut ran = Vec::new();
+        let (kernel, instance) = match self.kernel.map(|kernel| load(kernel, trial, programs)) {
+            Some(Ok(instance)) => (Some(Said::Accepts), Some(instance)),
+            Some(Err(refusal)) => (Some(Said::Refuses(refusal)), None),
+            None => (None, None),
+        };
+        if ours == Said::Accepts {
+            // The interpreter first: it checks every access, and what faults there must not run natively.
+            for engine in [Ours::Interpreter, Ours::Jit] {
+                if ran.iter().all(Ran::right) {
+                    run_ours(engine, trial, programs, &mut ran);
+                }
+            }
+        }
+        if let Some(instance) = instance {
+            run_kernel(&instance, trial, &mut ran);
+        }
+        Verdicts { ours, kernel, ran }
+    }
+}
+
+fn ours(program: &Arc<Program>) -> Said {
+    let options = Options { layout: &SKB_LAYOUT, log: LogLevel::Off };
+    match verify(Arc::clone(program), &options) {
+        Ok(_) => Said::Accepts,
+        Err(error) => Said::Refuses(error.to_string()),
+    }
+}
+
+fn load(kernel: Kernel, trial: &Trial, programs: &[Arc<Program>]) -> Result<KernelInstance, String> {
+    // Of the table tests' prog arrays the kernel's own drivers make the programs first; the order does not matter here.
+    KernelInstance::load_with_flags(kernel, programs, trial.flags).map_err(|error| match error {
+        LoadError::Program(refused) => format!("{}: {}", refused.error, last_words(&refused.log)),
+        error => error.to_string(),
+    })
+}
+
+/// The message of a verifier's log: the lines before the statistics, without the trace.
+fn last_words(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().filter(|line| !line.starts_with("processed ")).collect();
+    lines.iter().rev().take(2).rev().copied().collect::<Vec<_>>().join(" / ")
+}
+
+fn run_ours(engine: Ours, trial: &Trial, programs: &[Arc<Program>], ran: &mut Vec<Ran>) {
+    if trial.runs.is_empty() {
+        return;
+    }
+    let name = engine.name();
+    let mut loaded = match engine.load(programs) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            ran.push(Ran {
+                engine: name,
+                run: 0,
+                want: trial.runs[0].retval,
+                got: Err(format!("{error:#}")),
+            });
+            return;
+        }
+    };
+    for (at, run) in trial.runs.iter().enumerate() {
+        let got = match loaded.run(&programs[0].name, &run.data) {
+            Ok(Some(outcome)) => Ok(outcome.retval),
+            Ok(None) => Err("the frame was refused".to_owned()),
+            Err(error) => Err(format!("{error:#}")),
+        };
+        ran.push(Ran { engine: name, run: at, want: run.retval, got });
+    }
+}
+
+fn run_kernel(instance: &KernelInstance, trial: &Trial, ran: &mut Vec<Ran>) {
+    let Some(fd) = trial.programs.as_ref().ok().and_then(|programs| instance.program(&programs[0].name))
+    else {
+        return;
+    };
+    for (at, run) in trial.runs.iter().enumerate() {
+        let got = instance.kernel().test_run(fd, &run.data, &[], 1);
+        let got = got.map(|run| run.retval).map_err(|error| error.to_string());
+        ran.push(Ran { engine: "kernel", run: at, want: run.retval, got });
+    }
+}
