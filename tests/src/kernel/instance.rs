@@ -121,8 +121,7 @@ impl KernelInstance {
         let btf = program.btf.as_ref().filter(|_| !program.funcs.is_empty());
         let btf = btf.and_then(|btf| self.kernel.load_btf(btf).ok());
         let insns = self.with_map_fds(program);
-        let fd =
-            self.kernel.load_program(program, &insns, btf.as_ref(), self.prog_flags).map_err(refused)?;
+        let fd = self.kernel.load_program(program, &insns, btf.as_ref(), self.prog_flags).map_err(refused)?;
         self.programs.insert(program.name.clone(), fd);
         Ok(())
     }

@@ -79,7 +79,7 @@ impl Kernel {
     /// If it fails in any other way: then something is wrong, and a suite that skipped would hide it.
     pub fn probe() -> Result<Kernel, Unavailable> {
         let kernel = Kernel(());
-        match kernel.create_map(&MapSpec::new("probe", MapType::Array, 4, 4, 1), None) {
+        match kernel.create_map(&MapSpec::new("probe", MapType::Array, 4, 4, 1), None, None) {
             Ok(_) => Ok(kernel),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => {
                 Err(Unavailable(error))
@@ -238,8 +238,7 @@ impl Kernel {
     ///
     /// The kernel's number and its log.
     pub fn load_btf(self, btf: &[u8]) -> Result<Fd, (io::Error, String)> {
-        let mut attr =
-            BtfLoad { btf: btf.as_ptr() as u64, size: btf.len() as u32, ..BtfLoad::default() };
+        let mut attr = BtfLoad { btf: btf.as_ptr() as u64, size: btf.len() as u32, ..BtfLoad::default() };
         if let Ok(fd) = bpf(BTF_LOAD, &mut attr) {
             return Ok(owned(fd));
         }

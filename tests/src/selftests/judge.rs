@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use bpfreplay_instance::Engine as Ours;
+use bpfreplay_instance::{Engine, Instance};
 use bpfreplay_program::Program;
-use bpfreplay_runtime::SKB_LAYOUT;
+use bpfreplay_runtime::skb::{Bytes, Frame, Hook, Link, TestRun};
+use bpfreplay_runtime::{Context, ExecutionContext, Packet, SKB_LAYOUT};
 use bpfreplay_verifier::{LogLevel, Options, verify};
 
 use super::trial::Trial;
 use crate::Kernel;
-use crate::case::Engine as _;
 use crate::kernel::{KernelInstance, LoadError};
 
 /// `BPF_F_STRICT_ALIGNMENT`: this engine, as the kernel on x86, has no use for it.
@@ -86,7 +86,7 @@ impl Judge {
         };
         if ours == Said::Accepts {
             // The interpreter first: it checks every access, and what faults there must not run natively.
-            for engine in [Ours::Interpreter, Ours::Jit] {
+            for engine in [Engine::Interpreter, Engine::Jit] {
                 if ran.iter().all(Ran::right) {
                     run_ours(engine, trial, programs, &mut ran);
                 }
@@ -121,30 +121,45 @@ fn last_words(log: &str) -> String {
     lines.iter().rev().take(2).rev().copied().collect::<Vec<_>>().join(" / ")
 }
 
-fn run_ours(engine: Ours, trial: &Trial, programs: &[Arc<Program>], ran: &mut Vec<Ran>) {
+fn run_ours(engine: Engine, trial: &Trial, programs: &[Arc<Program>], ran: &mut Vec<Ran>) {
     if trial.runs.is_empty() {
         return;
     }
-    let name = engine.name();
-    let mut loaded = match engine.load(programs) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            ran.push(Ran {
-                engine: name,
-                run: 0,
-                want: trial.runs[0].retval,
-                got: Err(format!("{error:#}")),
-            });
-            return;
-        }
-    };
+    let options = bpfreplay_instance::Options { engine, ..bpfreplay_instance::Options::default() };
+    let instance = Instance::from_programs(programs, &options).map_err(|error| error.to_string());
+    let mut exec = ExecutionContext::new(0);
     for (at, run) in trial.runs.iter().enumerate() {
-        let got = match loaded.run(&programs[0].name, &run.data) {
-            Ok(Some(outcome)) => Ok(outcome.retval),
-            Ok(None) => Err("the frame was refused".to_owned()),
-            Err(error) => Err(format!("{error:#}")),
+        let got = match &instance {
+            Ok(instance) => run_once(instance, &programs[0].name, &run.data, &mut exec),
+            Err(error) => Err(error.clone()),
         };
-        ran.push(Ran { engine: name, run: at, want: run.retval, got });
+        ran.push(Ran { engine: engine.name(), run: at, want: run.retval, got });
+    }
+}
+
+/// A test run without a context buffer, as the suites' drivers make it.
+fn run_once(
+    instance: &Instance,
+    name: &str,
+    data: &[u8],
+    exec: &mut ExecutionContext,
+) -> Result<u32, String> {
+    let program = instance.program(name).ok_or("the program is not there")?;
+    if !program.verified.program().prog_type.has_skb() {
+        return Err(format!("{} programs are not run here yet", program.verified.program().prog_type.name()));
+    }
+    let frame =
+        Frame { bytes: Bytes::Copied(data), link: Link::Ethernet, wire_len: data.len() as u32, time_ns: 0 };
+    let mut packet = Packet::new();
+    let hook = Hook::TestRun(TestRun::new());
+    let skb = packet.load(frame, &hook).map_err(|_| "the frame was refused")?;
+    let r0 = {
+        let mut batch = exec.batch();
+        program.executable.run(Context::Skb(&mut *skb), &mut batch)
+    };
+    match exec.fault.take() {
+        Some(fault) => Err(format!("fault: {fault:?}")),
+        None => Ok(r0 as u32),
     }
 }
 
@@ -154,8 +169,8 @@ fn run_kernel(instance: &KernelInstance, trial: &Trial, ran: &mut Vec<Ran>) {
         return;
     };
     for (at, run) in trial.runs.iter().enumerate() {
-        let got = instance.kernel().test_run(fd, &run.data, &[], 1);
-        let got = got.map(|run| run.retval).map_err(|error| error.to_string());
+        let got = instance.kernel().test_run_repeat(fd, &run.data, 1);
+        let got = got.map(|(_, retval)| retval).map_err(|error| error.to_string());
         ran.push(Ran { engine: "kernel", run: at, want: run.retval, got });
     }
 }
