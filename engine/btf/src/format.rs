@@ -1,8 +1,9 @@
 //! A value's bytes shown as its type says, in the JSON of `bpftool -j map dump`.
 //!
 //! ```text
-//!   struct { __u32 packets; char name[8]; enum proto p; __u8 low:4; }   one integer a type, text where it is text
-//!     {"packets":7,"name":"eth0","p":"TCP","low":"0x5"}
+//!   struct { __u32 packets; char name[8]; enum proto p; __u8 low:4; }
+//!       07 00 00 00  65 74 68 30 00 00 00 00  06 00 00 00  05
+//!   {"packets":7,"name":"eth0","p":"TCP","low":"0x5"}
 //! ```
 //!
 //! | type | shown as |
@@ -17,7 +18,8 @@
 //! | variable, data section | `{"name":...}`, `{".data":[{"x":1},...]}` |
 //!
 //! bpftool writes broken JSON for what it cannot show. Here a floating-point number (or what is no value at all, such
-//! as a function) is `null`, and a quote or backslash as `BTF_INT_CHAR` is escaped.
+//! as a function) is `null`, and a quote or backslash as `BTF_INT_CHAR` is escaped. So is a backslash in text, which
+//! bpftool 7.1 writes as a line feed.
 //!
 //! The types are not trusted: what does not fit the value is an error, never a read past it, and nesting and length
 //! have limits.
@@ -29,12 +31,12 @@ use std::collections::HashMap;
 use crate::error::FormatError;
 use crate::types::{Btf, EnumValue, IntEncoding, Kind, Member, RESOLVE_DEPTH_MAX, SecVar, Type};
 
-/// Text of one value at most, in bytes: this many for each byte of the value... Ours: one byte is eight bit fields at the
-/// most, each with a name, and unions show it several times.
+/// Text of one value at most, in bytes, for each byte of the value. Ours: one byte is eight bit fields at the most, each
+/// with a name, and unions show it several times.
 pub const FORMATTED_PER_BYTE_MAX: usize = 1024;
-/// ... and this many for any value, because arrays of nothing take no bytes at all ...
+/// Text that any value may have, in bytes: arrays of nothing take no bytes at all. Ours.
 pub const FORMATTED_MIN: usize = 64 << 10;
-/// ... but never more than this. The largest data section as bytes takes half of it.
+/// Text that no value may have more of, in bytes. Ours: the largest data section as numbers of a byte takes half of it.
 pub const FORMATTED_MAX: usize = 512 << 20;
 
 /// Shows values of an object's types.
