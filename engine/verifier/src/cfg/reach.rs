@@ -1,6 +1,6 @@
 use bpfreplay_isa::Insn;
 
-use super::subprogs::{is_local_call, jump_target};
+use super::subprogs::{calls_back, is_func_address, is_local_call, jump_target};
 use crate::error::{Checked, ErrorKind, Refusal};
 
 /// Where paths part and meet.
@@ -10,11 +10,16 @@ pub(crate) struct Edges {
     pub(crate) is_join: Vec<bool>,
     /// Slots that are not only reached from the one before: the way here must be written down to be walked back.
     pub(crate) is_jump: Vec<bool>,
+    /// Join points at which a state is always kept: loops the verifier cannot count go round through them.
+    pub(crate) is_checkpoint: Vec<bool>,
+    /// Calls of helpers that call functions of the program before they return.
+    pub(crate) calls_back: Vec<bool>,
 }
 
 /// Every slot is reachable, and none is half an instruction (linux: check_cfg()).
 pub(crate) fn check(insns: &[Insn]) -> Checked<Edges> {
-    let mut edges = Edges { is_join: vec![false; insns.len()], is_jump: vec![false; insns.len()] };
+    let none = || vec![false; insns.len()];
+    let mut edges = Edges { is_join: none(), is_jump: none(), is_checkpoint: none(), calls_back: none() };
     let mut reached = vec![false; insns.len()];
     let mut pending = vec![0_usize];
     while let Some(pc) = pending.pop() {
@@ -32,13 +37,19 @@ pub(crate) fn check(insns: &[Insn]) -> Checked<Edges> {
         if conditional {
             pending.push(pc + slots);
         }
-        if is_local_call(insn) {
+        if is_local_call(insn) || is_func_address(insn) {
             let target = (pc as i64 + 1 + i64::from(insn.imm)) as usize;
             edges.mark_join(pc);
-            edges.mark_join(pc + 1);
-            edges.mark_jump(pc + 1);
+            edges.mark_join(pc + slots);
+            edges.mark_jump(pc + slots);
             edges.mark_jump(target);
             pending.push(target);
+        }
+        if calls_back(insn) {
+            edges.calls_back[pc] = true;
+            edges.is_checkpoint[pc] = true;
+            edges.mark_join(pc);
+            edges.mark_jump(pc);
         }
         if let Some(target) = jump_target(insn, pc) {
             let target = target as usize;

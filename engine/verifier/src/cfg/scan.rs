@@ -49,13 +49,8 @@ fn map_reference(insn: Insn, high: Insn, program: &Program) -> Checked<Option<u3
     let refusal = |kind, message: String| Err(Refusal::new(kind, message));
     let unrecognized = || refusal(ErrorKind::Invalid, "unrecognized bpf_ld_imm64 insn".to_owned());
     match insn.src() {
-        // Constants and kernel symbols name no map; the latter are refused where they are executed.
-        0 | 3 => Ok(None),
-        // Nothing jumps to a callback: it would read as unreachable before it could be refused where it is executed.
-        4 => refusal(
-            ErrorKind::Unsupported,
-            "ld_imm64 with src 4: callbacks (functions handed to helpers) are not supported".to_owned(),
-        ),
+        // Constants, kernel symbols and functions name no map; they are looked at where they are executed.
+        0 | 3 | 4 => Ok(None),
         1 if high.imm != 0 => unrecognized(),
         1 | 2 => {
             let index = insn.imm as u32;

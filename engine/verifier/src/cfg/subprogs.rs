@@ -16,7 +16,7 @@ pub(crate) struct Function {
     pub(crate) has_ld_abs: bool,
     /// Whether it calls a helper after which packet pointers are dead, itself or further down; a tail call counts.
     pub(crate) changes_pkt_data: bool,
-    /// Functions it calls, with the slot of each call.
+    /// Functions it calls, or takes the address of to have them called, with the slot of each.
     pub(crate) calls: Vec<(usize, usize)>,
 }
 
@@ -29,12 +29,18 @@ pub(crate) fn is_local_call(insn: Insn) -> bool {
     insn.opcode == CALL && insn.src() == 1
 }
 
-fn is_func_address(insn: Insn) -> bool {
+pub(crate) fn is_func_address(insn: Insn) -> bool {
     insn.is_wide() && insn.src() == 4
 }
 
 fn helper(insn: Insn) -> Option<HelperId> {
     (insn.opcode == CALL && insn.src() == 0).then(|| HelperId::from_id(insn.imm as u32)).flatten()
+}
+
+/// A call of a helper that calls a function of the program before it returns
+/// (linux: is_sync_callback_calling_function()).
+pub(crate) fn calls_back(insn: Insn) -> bool {
+    matches!(helper(insn), Some(HelperId::ForEachMapElem | HelperId::Loop))
 }
 
 /// Where a jump leads, for slots that are jumps.
@@ -98,7 +104,7 @@ fn function(insns: &[Insn], start: usize, end: usize, starts: &[usize]) -> Check
         if insn.class() == Class::Ld && matches!(insn.opcode & 0xe0, 0x20 | 0x40) {
             out.has_ld_abs = true;
         }
-        if is_local_call(insn)
+        if (is_local_call(insn) || is_func_address(insn))
             && let Ok(callee) = starts.binary_search(&((pc as i64 + 1 + i64::from(insn.imm)) as usize))
         {
             out.calls.push((pc, callee));

@@ -31,16 +31,16 @@ impl ContextAccess {
     }
 }
 
-/// The context pointer as programs get it: nothing added (linux: __check_ptr_off_reg()).
+/// A pointer as programs get it: nothing added (linux: __check_ptr_off_reg()).
 pub(crate) fn unmodified(reg: Reg, pointer: &RegState) -> Checked {
-    let n = reg.number();
+    let (n, name) = (reg.number(), pointer.type_name());
     match pointer.value.as_const() {
         Some(0) if pointer.off == 0 => Ok(()),
         Some(var) => {
             let off = i64::from(pointer.off).wrapping_add(var as i64);
-            refuse!(Access, "dereference of modified ctx ptr R{n} off={off} disallowed")
+            refuse!(Access, "dereference of modified {name} ptr R{n} off={off} disallowed")
         }
-        None => refuse!(Access, "variable ctx access var_off={} disallowed", pointer.value.known_bits()),
+        None => refuse!(Access, "variable {name} access var_off={} disallowed", pointer.value.known_bits()),
     }
 }
 

@@ -96,6 +96,14 @@ pub(crate) fn check(
                 check_memory(env, helper, (base, state.reg(base)), piece, effects)?;
                 effects.push(Effect::DependsOn(reg));
             }
+            ArgType::Func => {
+                expect(reg, &value, matches!(value.kind, RegType::Func { .. }), "func")?;
+                context::unmodified(reg, &value)?;
+            }
+            ArgType::StackOrNull if value.is_null() => effects.push(Effect::DependsOn(reg)),
+            ArgType::StackOrNull => {
+                expect(reg, &value, matches!(value.kind, RegType::Stack { .. }), "fp")?;
+            }
             ArgType::CtxOrNull
             | ArgType::MapValueOrNull
             | ArgType::FixedMem(_, _)
@@ -103,8 +111,6 @@ pub(crate) fn check(
             | ArgType::ConstStr
             | ArgType::SpinLock
             | ArgType::Timer
-            | ArgType::Func
-            | ArgType::StackOrNull
             | ArgType::RingbufMem
             | ArgType::SockCommon
             | ArgType::BtfSockCommon
@@ -131,13 +137,15 @@ fn expect_memory(reg: Reg, value: &RegState) -> Checked {
         | RegType::Packet
         | RegType::PacketMeta
         | RegType::MapValue { .. }
+        | RegType::MapKey { .. }
         | RegType::Mem { .. } => true,
         RegType::NotInit
         | RegType::Scalar
         | RegType::Ctx
         | RegType::MapPtr { .. }
         | RegType::PacketEnd
-        | RegType::SockCommon => false,
+        | RegType::SockCommon
+        | RegType::Func { .. } => false,
     };
     let expected = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
     expect(reg, value, ok, expected)
@@ -151,6 +159,18 @@ fn map_argument(env: &Env<'_>, helper: HelperId, reg: Reg, value: &RegState) -> 
     let spec = &env.program.maps[map as usize];
     let (id, name) = (helper.id(), helper.proto().name);
     let is_tail_call = helper == HelperId::TailCall;
+    let iterable = matches!(
+        spec.map_type,
+        MapType::Array
+            | MapType::PercpuArray
+            | MapType::Hash
+            | MapType::PercpuHash
+            | MapType::LruHash
+            | MapType::LruPercpuHash
+    );
+    if helper == HelperId::ForEachMapElem && !iterable {
+        refuse!(Unsupported, "callback function not allowed for map {}", spec.name);
+    }
     match spec.map_type {
         MapType::Array | MapType::PercpuArray | MapType::Hash | MapType::PercpuHash if !is_tail_call => {}
         MapType::ProgArray if is_tail_call => {}
@@ -248,6 +268,14 @@ fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece) -> Checke
             region::variable(reg, value, 0, size, Region { size: spec.value_size }, empty)?;
             Ok(None)
         }
+        RegType::MapKey { .. } if access != MemAccess::Read => {
+            refuse!(Access, "R{} cannot write into map_key", reg.number())
+        }
+        RegType::MapKey { map } => {
+            let key = Region { size: env.program.maps[map as usize].key_size };
+            region::variable(reg, value, 0, size, key, empty)?;
+            Ok(None)
+        }
         RegType::Mem { size: whole } => {
             region::variable(reg, value, 0, size, Region { size: whole }, empty)?;
             Ok(None)
@@ -257,7 +285,8 @@ fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece) -> Checke
         | RegType::Ctx
         | RegType::MapPtr { .. }
         | RegType::PacketEnd
-        | RegType::SockCommon => expect_memory(reg, value).map(|()| None),
+        | RegType::SockCommon
+        | RegType::Func { .. } => expect_memory(reg, value).map(|()| None),
     }
 }
 

@@ -81,6 +81,14 @@ pub(crate) fn access(
             region::variable(reg, pointer, off, bytes, Region { size: mem }, Empty::Refused)?;
             Ok(Target::Memory)
         }
+        RegType::MapKey { .. } if !how.is_load() => {
+            refuse!(Access, "write to change key R{n} not allowed")
+        }
+        RegType::MapKey { map } => {
+            let key = Region { size: env.program.maps[map as usize].key_size };
+            region::variable(reg, pointer, off, bytes, key, Empty::Refused)?;
+            Ok(Target::Memory)
+        }
         RegType::SockCommon => refuse!(Unsupported, "fields of struct bpf_sock are not supported"),
         RegType::MapPtr { .. } if how.is_load() => {
             refuse!(Unsupported, "fields of struct bpf_map are not supported (R{n} is a map pointer)")
@@ -92,7 +100,7 @@ pub(crate) fn access(
             };
             refuse!(Access, "only read from {name} is supported (R{n} is a map pointer)")
         }
-        RegType::NotInit | RegType::Scalar | RegType::PacketEnd => {
+        RegType::NotInit | RegType::Scalar | RegType::PacketEnd | RegType::Func { .. } => {
             refuse!(Access, "R{n} invalid mem access '{}'", pointer.type_name())
         }
     }

@@ -30,6 +30,9 @@ fn fixed(reg: Reg, pointer: &RegState, off: i64, size: i64, region: Region, empt
         RegType::MapValue { .. } => {
             refuse!(Access, "invalid access to map value, value_size={} off={off} size={size}", region.size)
         }
+        RegType::MapKey { .. } => {
+            refuse!(Access, "invalid access to map key, key_size={} off={off} size={size}", region.size)
+        }
         RegType::Packet | RegType::PacketMeta => refuse!(
             Access,
             "invalid access to packet, off={off} size={size}, R{n}(id={},off={},r={})",
@@ -44,6 +47,7 @@ fn fixed(reg: Reg, pointer: &RegState, off: i64, size: i64, region: Region, empt
         | RegType::Stack { .. }
         | RegType::PacketEnd
         | RegType::SockCommon
+        | RegType::Func { .. }
         | RegType::Mem { .. } => {
             refuse!(Access, "invalid access to memory, mem_size={} off={off} size={size}", region.size)
         }

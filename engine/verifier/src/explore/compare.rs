@@ -5,7 +5,7 @@ use bpfreplay_isa::Reg;
 use super::Env;
 use super::joins::Join;
 use crate::scalar::Scalar;
-use crate::state::{ByteKind, Frame, RegState, RegType, Slot, State};
+use crate::state::{ByteKind, Frame, FrameKind, RegState, RegType, Slot, State};
 
 /// A one-to-one correspondence of identities between the two states, built while comparing. What is linked in the
 /// old state must be linked in the new one, else a bound learned through the link would be missing.
@@ -40,10 +40,20 @@ impl IdMap {
     }
 }
 
+/// How much of two states has to agree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Exactness {
+    /// What paths from the old state read, and of scalars those whose range mattered (linux: NOT_EXACT).
+    Needs,
+    /// All that may be read, with every range: what the old state's paths need is not known yet
+    /// (linux: RANGE_WITHIN).
+    Ranges,
+}
+
 impl Env<'_> {
     /// Whether everything the new state stands for was covered by exploring from the old one
     /// (linux: states_equal(), func_states_equal()).
-    pub(super) fn includes(&self, old: &Join, new: &State) -> bool {
+    pub(super) fn includes(&self, old: &Join, new: &State, exactness: Exactness) -> bool {
         if old.state.frames.len() != new.frames.len() {
             return false;
         }
@@ -52,14 +62,16 @@ impl Env<'_> {
         frames.enumerate().all(|(index, (o, n))| {
             o.subprog == n.subprog
                 && o.kind == n.kind
-                && self.registers_included(old, index, o, n, new, &ids)
-                && stack_included(old, index, o, n, &ids)
+                // Rounds that a counted loop of callbacks has left: fewer are part of more.
+                && o.callback_depth <= n.callback_depth
+                && self.registers_included((old, exactness), index, o, n, new, &ids)
+                && stack_included((old, exactness), index, o, n, &ids)
         })
     }
 
     fn registers_included(
         &self,
-        old: &Join,
+        (old, exactness): (&Join, Exactness),
         index: usize,
         o: &Frame,
         n: &Frame,
@@ -67,13 +79,16 @@ impl Env<'_> {
         ids: &IdMap,
     ) -> bool {
         // In a frame that waits for a call, what matters is what is read after the call; r0 will be the result.
-        let (live, waiting) = match new.frames.get(index + 1).and_then(Frame::callsite) {
-            Some(callsite) => (self.code.live[callsite as usize + 1], true),
-            None => (self.code.live[self.pc], false),
+        let (live, waiting) = match new.frames.get(index + 1).map(|frame| frame.kind) {
+            Some(FrameKind::Call { callsite }) => (self.code.live[callsite as usize + 1], true),
+            // The helper is called once more.
+            Some(FrameKind::Callback { callsite }) => (self.code.live[callsite as usize], false),
+            Some(FrameKind::Main | FrameKind::Global) | None => (self.code.live[self.pc], false),
         };
         Reg::ALL.into_iter().all(|reg| {
             let matters = live.contains(reg) && !(waiting && reg == Reg::R0);
-            let precise = old.precise_regs[index] & (1 << reg.number()) != 0;
+            let precise =
+                exactness == Exactness::Ranges || old.precise_regs[index] & (1 << reg.number()) != 0;
             !matters || included(&o.regs[reg.index()], &n.regs[reg.index()], precise, ids)
         })
     }
@@ -96,7 +111,7 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
                     && ids.agree_scalar(old.id, new.id)
                     && (old.id == 0 || (old.linked_by_offset == new.linked_by_offset && old.off == new.off)))
         }
-        RegType::MapValue { .. } | RegType::Mem { .. } => {
+        RegType::MapValue { .. } | RegType::MapKey { .. } | RegType::Mem { .. } => {
             old.off == new.off && old.value.includes(&new.value) && ids.agree(old.id, new.id)
         }
         RegType::Packet | RegType::PacketMeta => {
@@ -109,15 +124,23 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
         | RegType::MapPtr { .. }
         | RegType::Stack { .. }
         | RegType::PacketEnd
-        | RegType::SockCommon => old.off == new.off && old.value == new.value && ids.agree(old.id, new.id),
+        | RegType::SockCommon
+        | RegType::Func { .. } => old.off == new.off && old.value == new.value && ids.agree(old.id, new.id),
     }
 }
 
 /// Whether the old stack, where it was read later, stands for the new one (linux: stacksafe()).
-fn stack_included(old: &Join, index: usize, o: &Frame, n: &Frame, ids: &IdMap) -> bool {
+fn stack_included(
+    (old, exactness): (&Join, Exactness),
+    index: usize,
+    o: &Frame,
+    n: &Frame,
+    ids: &IdMap,
+) -> bool {
+    let all = exactness == Exactness::Ranges;
     o.stack.slots().iter().enumerate().all(|(at, slot)| {
-        let read = old.read[index] & (1 << at) != 0;
-        let precise = old.precise_slots[index] & (1 << at) != 0;
+        let read = all || old.read[index] & (1 << at) != 0;
+        let precise = all || old.precise_slots[index] & (1 << at) != 0;
         !read || slot_included(slot, n.stack.slot(at), precise, ids)
     })
 }

@@ -5,6 +5,7 @@ use bpfreplay_program::Program;
 use bpfreplay_uapi::limits::{COMPLEXITY_LIMIT_INSNS, COMPLEXITY_LIMIT_JMP_SEQ};
 
 use super::joins::{Joins, Visit};
+use super::loops::Loops;
 use super::notes::{Access, Note};
 use crate::cfg::Code;
 use crate::error::{Checked, Refusal, refuse};
@@ -43,6 +44,7 @@ pub(crate) struct Env<'a> {
     /// Global functions that are called, by index: each is verified on its own.
     pub(crate) globals: BTreeSet<usize>,
     pub(super) joins: Joins,
+    pub(super) loops: Loops,
     pub(super) pending: Vec<Pending>,
     /// Memory their states take.
     pending_bytes: usize,
@@ -65,6 +67,7 @@ impl<'a> Env<'a> {
             stack_depth: vec![0; code.functions.len()],
             globals: BTreeSet::new(),
             joins: Joins::new(),
+            loops: Loops::default(),
             pending: Vec::new(),
             pending_bytes: 0,
             last_id: 0,
@@ -79,6 +82,7 @@ impl<'a> Env<'a> {
     /// Explores every path from `start`; on refusal says where and what was known there.
     pub(crate) fn explore(&mut self, start: State, pc: usize) -> Result<(), (Refusal, String)> {
         self.joins.clear();
+        self.loops = Loops::default();
         self.pending.clear();
         self.pending_bytes = 0;
         self.pending.push(Pending { state: start, pc, prev_pc: pc });
@@ -100,6 +104,7 @@ impl<'a> Env<'a> {
                 self.prev_pc = pc;
             }
             self.joins.path_ended(state.parent);
+            self.close_loops();
         }
         Ok(())
     }
@@ -117,7 +122,7 @@ impl<'a> Env<'a> {
             if self.visit(state)? == Visit::Pruned {
                 return Ok(Next::End);
             }
-            let bytes = self.joins.bytes() + self.pending_bytes;
+            let bytes = self.joins.bytes() + self.pending_bytes + self.loops.bytes;
             if bytes > STATE_BYTES_MAX {
                 refuse!(TooBig, "the states of the program take {bytes} bytes (limit {STATE_BYTES_MAX})");
             }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use super::Env;
+use super::compare::Exactness;
+use super::loops::Again;
 use crate::error::{Checked, refuse};
 use crate::state::{JoinId, SlotSet, State};
 
@@ -26,6 +28,8 @@ pub(super) struct Join {
     misses: u32,
     /// No longer compared with; freed when finished.
     dropped: bool,
+    /// A path from here ended in a loop that is not finished: what it needs is not known yet (see `loops`).
+    pub(super) in_loop: bool,
     /// Slots read on paths from here before they were written, by frame.
     pub(super) read: Vec<SlotSet>,
     /// Registers whose exact range mattered on paths from here, by frame.
@@ -45,6 +49,12 @@ pub(super) struct Joins {
     bytes: usize,
     jumps_at_last_join: usize,
     insns_at_last_join: usize,
+    /// How often a mark of something read or needed was new: tells whether a round changed anything.
+    pub(super) marks: u64,
+    /// Whether loops are open: states of finished paths are then still walked through.
+    pub(super) loops_open: bool,
+    /// States that finished or were dropped while loops were open.
+    lingering: Vec<JoinId>,
 }
 
 /// Jumps and instructions since the last kept state before another is worth keeping (the kernel's values).
@@ -57,6 +67,8 @@ const LOOP_STATE_INSNS: usize = 100;
 const HISTORY_MAX: usize = 40;
 /// A state that missed more often than 3 times its hits and 3 is dropped (the kernel's values).
 const MISSES_PER_HIT: u32 = 3;
+/// The same for a state of an unfinished loop at a checkpoint, which the next round shall meet (the kernel's value).
+const LOOP_MISSES_PER_HIT: u32 = 64;
 
 impl Joins {
     pub(super) fn new() -> Joins {
@@ -68,6 +80,9 @@ impl Joins {
             bytes: 0,
             jumps_at_last_join: 0,
             insns_at_last_join: 0,
+            marks: 0,
+            loops_open: false,
+            lingering: Vec::new(),
         }
     }
 
@@ -102,16 +117,47 @@ impl Joins {
                 return;
             }
             at = join.state.parent;
-            if join.dropped {
-                self.release(id);
+            if self.loops_open {
+                self.lingering.push(id);
             } else {
-                // Finished: nobody walks back through it any more.
-                let before = join.state.bytes();
-                join.state.history = Vec::new();
-                let freed = before - join.state.bytes();
-                self.bytes -= freed;
+                self.finished(id);
             }
         }
+    }
+
+    /// Nobody walks back through a finished state any more.
+    fn finished(&mut self, id: JoinId) {
+        let Some(join) = self.get_mut(id) else { return };
+        join.in_loop = false;
+        if join.branches > 0 {
+            return;
+        }
+        if join.dropped {
+            self.release(id);
+        } else {
+            let before = join.state.bytes();
+            join.state.history = Vec::new();
+            let freed = before - join.state.bytes();
+            self.bytes -= freed;
+        }
+    }
+
+    /// All loops are closed: what was kept for them can go.
+    pub(super) fn loops_closed(&mut self) {
+        self.loops_open = false;
+        for id in std::mem::take(&mut self.lingering) {
+            self.finished(id);
+        }
+    }
+
+    /// Whether paths from the state are still being explored.
+    pub(super) fn is_unfinished(&self, id: JoinId) -> bool {
+        self.get(id).is_some_and(|join| join.branches > 0)
+    }
+
+    /// The states at a slot, the newest first.
+    pub(super) fn at(&self, pc: usize) -> impl Iterator<Item = (JoinId, &Join)> {
+        self.at.get(&pc).into_iter().flatten().filter_map(|&id| Some((id, self.get(id)?)))
     }
 
     /// The most states kept at one slot.
@@ -152,6 +198,7 @@ impl Joins {
             hits: 0,
             misses: 0,
             dropped: false,
+            in_loop: false,
             read: vec![0; frames],
             precise_regs: vec![0; frames],
             precise_slots: vec![0; frames],
@@ -182,7 +229,8 @@ impl Env<'_> {
         let pc = self.pc;
         let jumps = self.jumps_processed - self.joins.jumps_at_last_join;
         let insns = self.insns_processed - self.joins.insns_at_last_join;
-        let force = state.history.len() > HISTORY_MAX;
+        let checkpoint = self.code.edges.is_checkpoint[pc];
+        let force = checkpoint || state.history.len() > HISTORY_MAX;
         let mut keep = force || (jumps >= NEW_STATE_JUMPS && insns >= NEW_STATE_INSNS);
 
         let candidates = self.joins.at.remove(&pc).unwrap_or_default();
@@ -196,13 +244,21 @@ impl Env<'_> {
                 continue;
             }
             if join.branches > 0 {
-                // Still on this state's own path, or on a path beside it: nothing is known of how it ends.
-                circle = join.state.frames == state.frames;
-                if !force && jumps < LOOP_STATE_JUMPS && insns < LOOP_STATE_INSNS {
-                    keep = false;
+                // Still on this state's own path: nothing is known of how it ends.
+                match self.again(join, state) {
+                    Again::Converged => pruned_by = Some(id),
+                    Again::Circle => circle = true,
+                    Again::Different => {
+                        if !force && jumps < LOOP_STATE_JUMPS && insns < LOOP_STATE_INSNS {
+                            keep = false;
+                        }
+                    }
                 }
-            } else if self.includes(join, state) {
-                pruned_by = Some(id);
+            } else {
+                let exactness = if join.in_loop { Exactness::Ranges } else { Exactness::Needs };
+                if self.includes(join, state, exactness) {
+                    pruned_by = Some(id);
+                }
             }
             let hit = pruned_by.is_some();
             let Some(join) = self.joins.get_mut(id) else { continue };
@@ -210,9 +266,11 @@ impl Env<'_> {
                 join.hits += 1;
             } else if keep {
                 join.misses += 1;
-                if join.misses > join.hits * MISSES_PER_HIT + MISSES_PER_HIT {
+                let limit =
+                    if checkpoint && join.branches > 0 { LOOP_MISSES_PER_HIT } else { MISSES_PER_HIT };
+                if join.misses > join.hits * limit + limit {
                     join.dropped = true;
-                    if join.branches == 0 {
+                    if join.branches == 0 && !join.in_loop {
                         self.joins.release(id);
                     }
                     continue;
@@ -229,6 +287,7 @@ impl Env<'_> {
                 self.record(state, None, Vec::new());
             }
             self.inherit_needs(id, state);
+            self.note_loop(id, state);
             return Ok(Visit::Pruned);
         }
         if keep {
@@ -240,7 +299,7 @@ impl Env<'_> {
     }
 
     /// What the paths from a finished state needed, the paths that led here need too.
-    fn inherit_needs(&mut self, id: JoinId, state: &State) {
+    pub(super) fn inherit_needs(&mut self, id: JoinId, state: &State) {
         let Some(join) = self.joins.get(id) else { return };
         let read = join.read.clone();
         let needs = super::precision::Needs::of_join(join);
@@ -262,8 +321,10 @@ impl Env<'_> {
             // Those that were read before were passed on before.
             slots &= !*read;
             *read |= slots;
+            let is_new = slots != 0;
             slots &= !join.state.written.get(frame).copied().unwrap_or(SlotSet::MAX);
             at = join.state.parent;
+            self.joins.marks += u64::from(is_new);
         }
     }
 }

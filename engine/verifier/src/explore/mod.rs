@@ -16,6 +16,7 @@ mod compare;
 mod env;
 mod history;
 mod joins;
+mod loops;
 mod notes;
 mod precision;
 

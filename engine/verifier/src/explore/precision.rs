@@ -104,6 +104,8 @@ impl Env<'_> {
             if needs.is_empty() {
                 return;
             }
+            self.joins.marks += 1;
+            let Some(join) = self.joins.get(id) else { return };
             needs.frame = join.state.frames.len() - 1;
             at = join.state.parent;
             let steps = Steps::back_from(&join.state, join.last_pc);
@@ -115,7 +117,7 @@ impl Env<'_> {
     }
 
     /// Gives up: all scalars of all join points from here back matter.
-    fn mark_everything(&mut self, mut at: Option<crate::state::JoinId>) {
+    pub(super) fn mark_everything(&mut self, mut at: Option<crate::state::JoinId>) {
         while let Some(id) = at
             && let Some(join) = self.joins.get_mut(id)
         {
@@ -185,6 +187,26 @@ impl Needs {
         }
     }
 
+    /// Going back over the end of a callback: its result decided whether it is called again, which both ways are
+    /// explored; what the helper itself was given stays needed.
+    fn enter_callback(&mut self) {
+        self.frame += 1;
+        if self.regs.len() <= self.frame {
+            self.regs.resize(self.frame + 1, 0);
+            self.slots.resize(self.frame + 1, 0);
+        }
+        self.regs[self.frame] = 0;
+        self.slots[self.frame] = 0;
+    }
+
+    /// Going back over the entry to a callback: its arguments were made by the helper. The one handed through was
+    /// checked as what it is at the call.
+    fn leave_callback(&mut self) {
+        self.regs[self.frame] = 0;
+        self.slots[self.frame] = 0;
+        self.frame -= 1;
+    }
+
     /// Going back over the entry to a function: its arguments were the caller's.
     fn leave_callee(&mut self) {
         let args = self.regs[self.frame] & ARGS;
@@ -206,7 +228,7 @@ fn undo_steps<'s>(
             needs.spread_links(entry);
         }
         if let Ok(instruction) = code.decoded[pc] {
-            undo(pc, instruction, entry, *after, needs)?;
+            undo(code, pc, instruction, entry, *after, needs)?;
         }
         if let Some(entry) = entry {
             needs.spread_links(entry);
@@ -221,6 +243,7 @@ fn undo_steps<'s>(
 
 /// What is needed before an instruction, from what is needed after it.
 fn undo(
+    code: &crate::cfg::Code,
     pc: usize,
     instruction: Instruction,
     entry: Option<&HistoryEntry>,
@@ -309,6 +332,12 @@ fn undo(
             needs.remove(Reg::R0);
         }
         Instruction::TailCall => return Err(Lost),
+        Instruction::Call(CallTarget::Helper(_)) if code.edges.calls_back[pc] && after != Some(pc + 1) => {
+            if needs.frame == 0 {
+                return Err(Lost);
+            }
+            needs.leave_callback();
+        }
         Instruction::Call(CallTarget::Helper(id)) => {
             if id == HelperId::TailCall.id() && returned(needs) {
                 needs.enter_callee();
@@ -328,7 +357,19 @@ fn undo(
                 return Err(Lost);
             }
         }
-        Instruction::Exit => needs.enter_callee(),
+        // A function returns behind its call, a callback to the call of the helper, which uses its r1 to r5: no local
+        // call is right before that.
+        Instruction::Exit => match after {
+            Some(after) if code.edges.calls_back[after] && !is_behind_local_call(code, after) => {
+                needs.enter_callback();
+            }
+            Some(_) | None => needs.enter_callee(),
+        },
     }
     Ok(())
+}
+
+fn is_behind_local_call(code: &crate::cfg::Code, pc: usize) -> bool {
+    let before = pc.checked_sub(1).and_then(|before| code.decoded[before].ok());
+    matches!(before, Some(Instruction::Call(CallTarget::Local(_))))
 }

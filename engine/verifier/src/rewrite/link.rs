@@ -21,8 +21,8 @@ pub(super) fn link(replacements: Vec<Replacement>) -> Checked<Xlated> {
             let off = i64::from(new_pc[jump.target]) - from;
             let insn = &mut replacement.insns[jump.at];
             match insn.opcode {
-                // Calls and gotol have 32 bits.
-                0x85 | 0x06 => insn.imm = off as i32,
+                // Calls, gotol and addresses of functions have 32 bits.
+                0x85 | 0x06 | 0x18 => insn.imm = off as i32,
                 0x05 => match i16::try_from(off) {
                     Ok(off) => insn.off = off,
                     Err(_) => (*insn, _) = encode(Instruction::Jump { width: Width::W32, off: off as i32 }),

@@ -15,7 +15,7 @@ mod link;
 mod tests;
 mod xdp;
 
-use bpfreplay_isa::{CallTarget, Insn, Instruction, encode};
+use bpfreplay_isa::{CallTarget, Imm64, Insn, Instruction, encode};
 use bpfreplay_uapi::{ContextLayout, HelperId, ProgType};
 
 use crate::cfg::Code;
@@ -111,17 +111,22 @@ fn replace(
             return Ok(Replacement { insns, jump: None });
         }
     }
+    let target = |off: i32| (pc as i64 + 1 + i64::from(off)) as usize;
     let instruction = match instruction {
         Instruction::Call(CallTarget::Helper(id)) if id == HelperId::TailCall.id() => Instruction::TailCall,
+        // A callback that is never called (`bpf_loop` of no rounds) is gone: its address is nobody's.
+        Instruction::LoadImm64 { dst, value: Imm64::Func(off) } if !notes[target(off)].seen => {
+            Instruction::LoadImm64 { dst, value: Imm64::Const(0) }
+        }
         other => other,
     };
     let (first, second) = encode(instruction);
     let insns = std::iter::once(first).chain(second).collect();
-    let target = |off: i32| (pc as i64 + 1 + i64::from(off)) as usize;
     let jump = match instruction {
         Instruction::Jump { off, .. } => Some(target(off)),
         Instruction::JumpIf { off, .. } | Instruction::MayGoto { off } => Some(target(off.into())),
-        Instruction::Call(CallTarget::Local(off)) => Some(target(off)),
+        Instruction::Call(CallTarget::Local(off))
+        | Instruction::LoadImm64 { value: Imm64::Func(off), .. } => Some(target(off)),
         Instruction::Alu { .. }
         | Instruction::Neg { .. }
         | Instruction::MovSx { .. }

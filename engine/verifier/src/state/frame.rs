@@ -7,7 +7,7 @@ use super::stack::{Slot, SlotSet, Stack};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct JoinId(pub(crate) u32);
 
-/// How a frame came to be. Part 2's callbacks are one more kind.
+/// How a frame came to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FrameKind {
     /// The program's entry.
@@ -16,6 +16,8 @@ pub(crate) enum FrameKind {
     Global,
     /// A call to a static function; execution goes on behind `callsite`.
     Call { callsite: u32 },
+    /// A helper at `callsite` calls its callback; execution goes on **at** `callsite`, which may call it once more.
+    Callback { callsite: u32 },
 }
 
 /// One function's activation.
@@ -25,13 +27,16 @@ pub(crate) struct Frame {
     pub(crate) stack: Stack,
     pub(crate) kind: FrameKind,
     pub(crate) subprog: u32,
+    /// How often the callback of the helper that this frame is calling has been entered in a row
+    /// (linux: `callback_depth`).
+    pub(crate) callback_depth: u32,
 }
 
 impl Frame {
     pub(crate) fn new(kind: FrameKind, subprog: u32, index: u8) -> Frame {
         let mut regs = [RegState::NOT_INIT; 11];
         regs[Reg::FP.index()] = RegState::pointer(RegType::Stack { frame: index });
-        Frame { regs, stack: Stack::default(), kind, subprog }
+        Frame { regs, stack: Stack::default(), kind, subprog, callback_depth: 0 }
     }
 
     /// Every register and spilled register.
@@ -39,13 +44,6 @@ impl Frame {
         self.regs.iter_mut().for_each(&mut f);
         for slot in self.stack.slots_mut().iter_mut().filter(|slot| slot.is_spill()) {
             f(&mut slot.spilled);
-        }
-    }
-
-    pub(crate) fn callsite(&self) -> Option<u32> {
-        match self.kind {
-            FrameKind::Main | FrameKind::Global => None,
-            FrameKind::Call { callsite } => Some(callsite),
         }
     }
 }
@@ -79,6 +77,17 @@ pub(crate) struct State {
     pub(crate) history: Vec<HistoryEntry>,
     /// Slots wholly written since then, by frame.
     pub(crate) written: Vec<SlotSet>,
+    /// How many rounds of which loops the path has taken: rounds are not circles.
+    pub(crate) rounds: Rounds,
+}
+
+/// Rounds of loops that the program's state alone does not tell apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Rounds {
+    /// Callbacks entered (linux: `callback_unroll_depth`).
+    pub(crate) callback: u32,
+    /// `may_goto`s passed (linux: `may_goto_depth`).
+    pub(crate) may_goto: u32,
 }
 
 impl State {
@@ -89,6 +98,7 @@ impl State {
             first_pc,
             history: Vec::new(),
             written: vec![SlotSet::MAX],
+            rounds: Rounds::default(),
         }
     }
 

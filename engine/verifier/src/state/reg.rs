@@ -27,6 +27,10 @@ pub(crate) enum RegType {
     SockCommon,
     /// Memory of a known size: an argument of a global function.
     Mem { size: u32 },
+    /// A key of that map, to read: what a callback over its elements is given.
+    MapKey { map: u32 },
+    /// A function of the program, by index: a callback to hand to a helper.
+    Func { function: u32 },
 }
 
 impl RegType {
@@ -48,6 +52,8 @@ impl RegType {
             (RegType::SockCommon, true) => "sock_common_or_null",
             (RegType::Mem { .. }, false) => "mem",
             (RegType::Mem { .. }, true) => "mem_or_null",
+            (RegType::MapKey { .. }, _) => "map_key",
+            (RegType::Func { .. }, _) => "func",
         }
     }
 
@@ -63,7 +69,9 @@ impl RegType {
             | RegType::Stack { .. }
             | RegType::PacketEnd
             | RegType::SockCommon
-            | RegType::Mem { .. } => false,
+            | RegType::Mem { .. }
+            | RegType::MapKey { .. }
+            | RegType::Func { .. } => false,
         }
     }
 
@@ -209,8 +217,11 @@ impl RegState {
                     }
                     return format!("{out}(off={},{})", self.off, self.describe_value().join(","));
                 }
-                RegType::MapPtr { map } | RegType::MapValue { map } => parts.push(format!("map={map}")),
+                RegType::MapPtr { map } | RegType::MapValue { map } | RegType::MapKey { map } => {
+                    parts.push(format!("map={map}"));
+                }
                 RegType::Mem { size } => parts.push(format!("sz={size}")),
+                RegType::Func { function } => parts.push(format!("func#{function}")),
                 RegType::Scalar
                 | RegType::Ctx
                 | RegType::Packet

@@ -4,7 +4,7 @@ use bpfreplay_isa::Reg;
 use bpfreplay_program::Linkage;
 use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
 
-use super::{forget_packet_pointers, helper, read, return_value};
+use super::{callback, forget_packet_pointers, helper, read, return_value};
 use crate::check::helper_args;
 use crate::error::{Checked, refuse};
 use crate::explore::{Env, Next};
@@ -29,17 +29,21 @@ pub(super) fn local(env: &mut Env<'_>, state: &mut State, off: i32) -> Checked<N
         state.set(Reg::R0, RegState::UNKNOWN);
         return Ok(Next::Goto(pc + 1));
     }
-    if state.frames.len() >= MAX_CALL_FRAMES {
-        refuse!(TooBig, "the call stack of {} frames is too deep", state.frames.len() + 1);
-    }
-    let index = state.frames.len() as u8;
-    let mut frame = Frame::new(FrameKind::Call { callsite: pc as u32 }, callee as u32, index);
+    let mut frame = new_frame(state, FrameKind::Call { callsite: pc as u32 }, callee as u32)?;
     for reg in Reg::ARGS {
         frame.regs[reg.index()] = *state.reg(reg);
     }
     clobber_caller_saved(state);
     state.push_frame(frame);
     Ok(Next::Goto(target))
+}
+
+/// A frame to push, if there may be one more.
+pub(super) fn new_frame(state: &State, kind: FrameKind, function: u32) -> Checked<Frame> {
+    if state.frames.len() >= MAX_CALL_FRAMES {
+        refuse!(TooBig, "the call stack of {} frames is too deep", state.frames.len() + 1);
+    }
+    Ok(Frame::new(kind, function, state.frames.len() as u8))
 }
 
 /// r0 to r5 are the callee's: nothing is known of them, not even that they may be read.
@@ -54,7 +58,7 @@ pub(super) fn clobber_caller_saved(state: &mut State) {
 pub(super) fn exit(env: &mut Env<'_>, state: &mut State) -> Checked<Next> {
     let result = *state.reg(Reg::R0);
     match state.cur().kind {
-        FrameKind::Call { .. } => leave(state, result),
+        FrameKind::Call { .. } | FrameKind::Callback { .. } => leave(env, state, result),
         FrameKind::Main => {
             read(state, Reg::R0)?;
             if let Some(range) = return_value::of_program(env.program) {
@@ -75,10 +79,13 @@ pub(super) fn exit(env: &mut Env<'_>, state: &mut State) -> Checked<Next> {
     }
 }
 
-/// Back to the caller with `result` in r0.
-fn leave(state: &mut State, result: RegState) -> Checked<Next> {
+/// Back to the caller with `result` in r0; or from a callback to the helper that called it.
+fn leave(env: &mut Env<'_>, state: &mut State, result: RegState) -> Checked<Next> {
     if matches!(result.kind, RegType::Stack { .. }) {
         refuse!(Invalid, "cannot return stack pointer to the caller");
+    }
+    if let FrameKind::Callback { callsite } = state.cur().kind {
+        return callback::leave(env, state, &result, callsite as usize);
     }
     let Some(FrameKind::Call { callsite }) = state.pop_frame().map(|frame| frame.kind) else {
         return Ok(Next::End);
@@ -92,7 +99,7 @@ fn leave(state: &mut State, result: RegState) -> Checked<Next> {
 pub(super) fn leave_early(env: &mut Env<'_>, mut state: State, result: RegState) -> Checked {
     match state.cur().kind {
         FrameKind::Main | FrameKind::Global => Ok(()),
-        FrameKind::Call { .. } => match leave(&mut state, result)? {
+        FrameKind::Call { .. } | FrameKind::Callback { .. } => match leave(env, &mut state, result)? {
             Next::Goto(pc) => env.push(state, pc),
             Next::End => Ok(()),
         },

@@ -3,7 +3,7 @@
 use bpfreplay_isa::Reg;
 use bpfreplay_uapi::{HelperId, MapType, RetType, helper_name};
 
-use super::{call, forget_packet_pointers, stack};
+use super::{call, callback, forget_packet_pointers, stack};
 use crate::check::helper_args::{self, Effect, MapArgument};
 use crate::check::memory::writes_packets;
 use crate::error::{Checked, refuse};
@@ -33,6 +33,9 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     }
     if helper == HelperId::TailCall {
         return tail_call(env, state, map.map(|argument| argument.map));
+    }
+    if matches!(helper, HelperId::Loop | HelperId::ForEachMapElem) {
+        callback::call(env, state, helper, map.map(|argument| argument.map))?;
     }
     if proto.changes_pkt_data {
         forget_packet_pointers(state);

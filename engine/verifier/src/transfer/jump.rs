@@ -65,28 +65,31 @@ fn predict_null(op: JmpOp, pointer: &RegState) -> Option<Branch> {
         return None;
     }
     match pointer.kind {
-        RegType::MapValue { .. } | RegType::MapPtr { .. } | RegType::SockCommon | RegType::Mem { .. } => {
-            match op {
-                JmpOp::Eq => Some(Branch::FallThrough),
-                JmpOp::Ne => Some(Branch::Taken),
-                JmpOp::Gt
-                | JmpOp::Ge
-                | JmpOp::Set
-                | JmpOp::Sgt
-                | JmpOp::Sge
-                | JmpOp::Lt
-                | JmpOp::Le
-                | JmpOp::Slt
-                | JmpOp::Sle => None,
-            }
-        }
+        RegType::MapValue { .. }
+        | RegType::MapKey { .. }
+        | RegType::MapPtr { .. }
+        | RegType::SockCommon
+        | RegType::Mem { .. } => match op {
+            JmpOp::Eq => Some(Branch::FallThrough),
+            JmpOp::Ne => Some(Branch::Taken),
+            JmpOp::Gt
+            | JmpOp::Ge
+            | JmpOp::Set
+            | JmpOp::Sgt
+            | JmpOp::Sge
+            | JmpOp::Lt
+            | JmpOp::Le
+            | JmpOp::Slt
+            | JmpOp::Sle => None,
+        },
         RegType::NotInit
         | RegType::Scalar
         | RegType::Ctx
         | RegType::Stack { .. }
         | RegType::Packet
         | RegType::PacketMeta
-        | RegType::PacketEnd => None,
+        | RegType::PacketEnd
+        | RegType::Func { .. } => None,
     }
 }
 

@@ -164,7 +164,9 @@ pub(super) fn atomic(
         | RegType::MapValue { .. }
         | RegType::Stack { .. }
         | RegType::PacketEnd
-        | RegType::Mem { .. } => {}
+        | RegType::Mem { .. }
+        | RegType::MapKey { .. }
+        | RegType::Func { .. } => {}
     }
     let fetched = match (op.fetches(), op) {
         (false, _) => None,

@@ -2,6 +2,7 @@
 
 mod alu;
 mod call;
+mod callback;
 mod helper;
 mod jump;
 mod links;
@@ -26,7 +27,7 @@ pub(crate) fn execute(env: &mut Env<'_>, state: &mut State, instruction: Instruc
         Instruction::Neg { width, dst } => alu::neg(state, width, dst)?,
         Instruction::MovSx { width, size, dst, src } => alu::mov_sx(env, state, width, size, dst, src)?,
         Instruction::Endian { dst, .. } => alu::endian(state, dst)?,
-        Instruction::LoadImm64 { dst, value } => load_imm64(state, dst, value)?,
+        Instruction::LoadImm64 { dst, value } => load_imm64(env, state, dst, value)?,
         Instruction::Load { size, signed, dst, base, off } => {
             let mode = if signed { memory::Extend::Sign } else { memory::Extend::Zero };
             memory::load(env, state, size, mode, dst, (base, off))?;
@@ -78,7 +79,7 @@ fn writable(dst: Reg) -> Checked {
     Ok(())
 }
 
-fn load_imm64(state: &mut State, dst: Reg, value: Imm64) -> Checked {
+fn load_imm64(env: &Env<'_>, state: &mut State, dst: Reg, value: Imm64) -> Checked {
     writable(dst)?;
     let loaded = match value {
         Imm64::Const(x) => RegState::constant(x),
@@ -90,7 +91,7 @@ fn load_imm64(state: &mut State, dst: Reg, value: Imm64) -> Checked {
         Imm64::BtfId(id) => {
             refuse!(Unsupported, "kernel variables are not supported (ksym with BTF id {id})")
         }
-        Imm64::Func(_) => refuse!(Unsupported, "callbacks are not supported (address of a function)"),
+        Imm64::Func(off) => callback::address(env, off)?,
         Imm64::MapIndex(_) | Imm64::MapIndexValue { .. } => {
             refuse!(Unsupported, "maps by index into fd_array are not supported")
         }

@@ -1,7 +1,7 @@
 use bpfreplay_isa::{PacketIndex, Reg};
 use bpfreplay_uapi::ProgType;
 
-use super::{call, read};
+use super::{call, callback, read};
 use crate::check::context;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
@@ -20,6 +20,9 @@ pub(super) fn execute(env: &mut Env<'_>, state: &mut State, index: PacketIndex) 
         | ProgType::LwtXmit => {
             refuse!(Invalid, "BPF_LD_[ABS|IND] instructions not allowed for this program type")
         }
+    }
+    if callback::is_inside(state) {
+        refuse!(Invalid, "cannot use BPF_LD_[ABS|IND] within callback");
     }
     let context = read(state, Reg::R6)?;
     if context.kind != RegType::Ctx {

@@ -93,7 +93,9 @@ fn is_bounded_by(pointer: &RegState, end: &RegState) -> bool {
         | RegType::Stack { .. }
         | RegType::PacketEnd
         | RegType::SockCommon
-        | RegType::Mem { .. } => false,
+        | RegType::Mem { .. }
+        | RegType::MapKey { .. }
+        | RegType::Func { .. } => false,
     }
 }
 

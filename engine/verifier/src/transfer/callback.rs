@@ -1,0 +1,106 @@
+//! Helpers that call functions of the program: `bpf_loop`, `bpf_for_each_map_elem`.
+//!
+//! How often they call is not known. A call is therefore explored as both: the program goes on behind it, and the
+//! callback runs once, in a frame of its own, and comes back **to the call**, where the same choice is made again,
+//! until a round adds nothing (see `explore::loops`).
+//!
+//! ```text
+//!          ┌──────────── callback ◀───┐
+//!          ▼                          │ pending
+//!   ── call bpf_loop ─────────────────┴──▶ what follows
+//! ```
+
+use bpfreplay_isa::Reg;
+use bpfreplay_program::Linkage;
+use bpfreplay_uapi::HelperId;
+
+use super::call::new_frame;
+use super::return_value;
+use crate::error::{Checked, refuse};
+use crate::explore::{Env, Next};
+use crate::state::{Frame, FrameKind, RegState, RegType, State};
+
+/// `ld_imm64` of a function's address (linux: check_ld_imm()).
+pub(super) fn address(env: &Env<'_>, off: i32) -> Checked<RegState> {
+    let target = env.pc() as i64 + 1 + i64::from(off);
+    let function = env.code.function_at(target as usize);
+    let Some(info) = env.program.funcs.get(function) else {
+        refuse!(Invalid, "missing btf func_info");
+    };
+    if info.linkage != Linkage::Static {
+        refuse!(Invalid, "callback function not static ({})", info.name);
+    }
+    Ok(RegState::pointer(RegType::Func { function: function as u32 }))
+}
+
+/// Leaves the callback pending, if the helper may call it (once more). The state is the caller's, before r0 to r5 are
+/// lost (linux: push_callback_call()).
+pub(super) fn call(env: &mut Env<'_>, state: &mut State, helper: HelperId, map: Option<u32>) -> Checked {
+    let RegType::Func { function } = state.reg(Reg::R2).kind else { return Ok(()) };
+    let rounds_left = match helper {
+        HelperId::Loop => loop_goes_on(env, state)?,
+        _ => true,
+    };
+    if !rounds_left {
+        state.cur_mut().callback_depth = 0;
+        return Ok(());
+    }
+    let kind = FrameKind::Callback { callsite: env.pc() as u32 };
+    let mut frame = new_frame(state, kind, function)?;
+    match (helper, map) {
+        (HelperId::ForEachMapElem, Some(map)) => element_arguments(state, &mut frame, map),
+        _ => {
+            // callback(u32 index, void *ctx)
+            frame.regs[Reg::R1.index()] = RegState::UNKNOWN;
+            frame.regs[Reg::R2.index()] = *state.reg(Reg::R3);
+        }
+    }
+    let mut inside = state.clone();
+    inside.rounds.callback += 1;
+    inside.cur_mut().callback_depth += 1;
+    inside.push_frame(frame);
+    state.cur_mut().callback_depth = 0;
+    let start = env.code.functions[function as usize].start;
+    env.push(inside, start)
+}
+
+/// Whether `bpf_loop` has rounds left: r1 of them at the most.
+fn loop_goes_on(env: &mut Env<'_>, state: &State) -> Checked<bool> {
+    let rounds = *state.reg(Reg::R1);
+    if !rounds.is_scalar() {
+        refuse!(Access, "R1 type={} expected=scalar", rounds.type_name());
+    }
+    env.mark_precise(state, Reg::R1);
+    Ok(u64::from(state.cur().callback_depth) < rounds.value.b64.umax)
+}
+
+/// callback(map, key, value, void *ctx) (linux: map_set_for_each_callback_args()).
+fn element_arguments(state: &State, frame: &mut Frame, map: u32) {
+    frame.regs[Reg::R1.index()] = RegState::pointer(RegType::MapPtr { map });
+    frame.regs[Reg::R2.index()] = RegState::pointer(RegType::MapKey { map });
+    frame.regs[Reg::R3.index()] = RegState::pointer(RegType::MapValue { map });
+    frame.regs[Reg::R4.index()] = *state.reg(Reg::R3);
+}
+
+/// Back from a callback to the helper's call (linux: prepare_func_exit()).
+pub(super) fn leave(
+    env: &mut Env<'_>,
+    state: &mut State,
+    returned: &RegState,
+    callsite: usize,
+) -> Checked<Next> {
+    if !returned.is_scalar() {
+        refuse!(Access, "R0 not a scalar value");
+    }
+    state.set(Reg::R0, *returned);
+    // 0 to go on, 1 to stop.
+    return_value::check(env, state, "At callback return", &(0..=1))?;
+    state.pop_frame();
+    env.widen_from_last_round(state, callsite, None);
+    Ok(Next::Goto(callsite))
+}
+
+/// Whether a callback is running, here or further up.
+pub(super) fn is_inside(state: &State) -> bool {
+    state.frames.iter().any(|frame| matches!(frame.kind, FrameKind::Callback { .. }))
+}
