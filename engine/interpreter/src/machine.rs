@@ -51,6 +51,8 @@ impl Machine<'_> {
         let mut machine = Machine { regs: [CLOBBERED; 11], memory, exec, steps_left: step_limit };
         machine.set(Reg::R1, machine.memory.context_address());
         let outcome = machine.function(program, 0, 0);
+        // What the run still had in hand goes with its memory.
+        drop(machine);
         exec.frames = frames;
         match outcome {
             Ok(r0) => r0,

@@ -52,6 +52,8 @@ errnos! {
     ERANGE = 34;
     /// Bad message: a checksum mismatch.
     EBADMSG = 74;
+    /// Value too large.
+    EOVERFLOW = 75;
     /// Operation not supported.
     EOPNOTSUPP = 95;
     /// Not supported, kernel-internal value that reaches user space as it is.

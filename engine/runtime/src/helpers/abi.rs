@@ -1,16 +1,16 @@
 //! From registers to Rust: what each helper's arguments are, by its prototype.
 #![allow(unsafe_code, reason = "registers hold addresses; the verifier has proved what lies there")]
 
-use std::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
-
-use bpfreplay_isa::Size;
 use bpfreplay_uapi::HelperId;
 
-use super::{csum, env, map, skb, trace};
+use super::map_abi::{
+    get_local_storage, map_delete_elem, map_lookup_elem, map_lookup_percpu_elem, map_peek_elem, map_pop_elem,
+    map_push_elem, map_update_elem, perf_event_output, redirect_map, ringbuf_discard, ringbuf_output,
+    ringbuf_query, ringbuf_reserve, ringbuf_submit, spin_lock, spin_unlock,
+};
+use super::{csum, env, skb, trace};
 use crate::exec::ExecutionContext;
-use crate::maps::Map;
-use crate::memory::{bytes, bytes_mut, load};
-use crate::skb::SkBuff;
+use crate::memory::{bytes, bytes_mut};
 use crate::tail_call::{TailCallError, TailCallFailure};
 
 /// A helper as jited code calls it: r1 to r5 and the execution context, in the SysV argument registers.
@@ -18,7 +18,7 @@ use crate::tail_call::{TailCallError, TailCallFailure};
 /// # Safety
 ///
 /// The arguments are what the verifier allows for the helper's prototype: a context is the address of a live
-/// [`SkBuff`] nobody else uses, a map is [`Map::address`] of a live map, memory is live for its size. The execution
+/// [`SkBuff`](crate::SkBuff) nobody else uses, a map is [`Map::address`] of a live map, memory is live for its size. The execution
 /// context is live and nobody else uses it.
 pub type HelperFn = unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, *mut ExecutionContext) -> u64;
 
@@ -31,6 +31,20 @@ pub fn function(helper: HelperId) -> Option<HelperFn> {
         HelperId::MapLookupElem => map_lookup_elem,
         HelperId::MapUpdateElem => map_update_elem,
         HelperId::MapDeleteElem => map_delete_elem,
+        HelperId::PerfEventOutput => perf_event_output,
+        HelperId::RedirectMap => redirect_map,
+        HelperId::GetLocalStorage => get_local_storage,
+        HelperId::MapPushElem => map_push_elem,
+        HelperId::MapPopElem => map_pop_elem,
+        HelperId::MapPeekElem => map_peek_elem,
+        HelperId::SpinLock => spin_lock,
+        HelperId::SpinUnlock => spin_unlock,
+        HelperId::RingbufOutput => ringbuf_output,
+        HelperId::RingbufReserve => ringbuf_reserve,
+        HelperId::RingbufSubmit => ringbuf_submit,
+        HelperId::RingbufDiscard => ringbuf_discard,
+        HelperId::RingbufQuery => ringbuf_query,
+        HelperId::MapLookupPercpuElem => map_lookup_percpu_elem,
         HelperId::KtimeGetNs | HelperId::KtimeGetBootNs | HelperId::KtimeGetCoarseNs => ktime_get_ns,
         HelperId::TracePrintk => trace_printk,
         HelperId::GetPrandomU32 => get_prandom_u32,
@@ -79,11 +93,11 @@ macro_rules! entries {
     };
     (@skb $r1:ident $ctx:ident) => {
         // SAFETY: r1 is the context: a live SkBuff, ours for the call, by `HelperFn`'s contract.
-        unsafe { &mut *with_exposed_provenance_mut::<SkBuff>($r1 as usize) }
+        unsafe { &mut *std::ptr::with_exposed_provenance_mut::<$crate::skb::SkBuff>($r1 as usize) }
     };
     (@map $r1:ident $ctx:ident) => {
         // SAFETY: r1 is `Map::address` of a live map, by `HelperFn`'s contract.
-        unsafe { &*with_exposed_provenance::<Map>($r1 as usize) }
+        unsafe { &*std::ptr::with_exposed_provenance::<$crate::maps::Map>($r1 as usize) }
     };
     (@read $r1:ident $ctx:ident $addr:ident, $len:expr) => {
         // SAFETY: live for its size, by `HelperFn`'s contract.
@@ -94,45 +108,10 @@ macro_rules! entries {
         unsafe { bytes_mut($addr, $len as usize) }
     };
 }
+pub(super) use entries;
 
 entries! {
     registers r1 r2 r3 r4 r5 ctx;
-    /// [`HelperId::MapLookupElem`] of any map.
-    pub(crate) map_lookup_elem(map: map, exec: exec) {
-        // SAFETY: r2 is memory of the map's key size, by `HelperFn`'s contract.
-        let key = unsafe { bytes(r2, map.spec().key_size as usize) };
-        map::lookup(map, key, exec.cpu)
-    };
-    /// [`HelperId::MapLookupElem`] for hash maps with keys of 4 bytes.
-    pub(crate) lookup_hash_4(map: map) {
-        // SAFETY: r2 is memory of the map's key size, 4.
-        let key = unsafe { load(r2, Size::W) };
-        map.program_lookup_hash([key]).unwrap_or(0)
-    };
-    /// [`HelperId::MapLookupElem`] for hash maps with keys of 8 bytes.
-    pub(crate) lookup_hash_8(map: map) {
-        // SAFETY: r2 is memory of the map's key size, 8.
-        let key = unsafe { load(r2, Size::Dw) };
-        map.program_lookup_hash([key]).unwrap_or(0)
-    };
-    /// [`HelperId::MapLookupElem`] for hash maps with keys of 16 bytes.
-    pub(crate) lookup_hash_16(map: map) {
-        // SAFETY: r2 is memory of the map's key size, 16.
-        let (low, high) = unsafe { (load(r2, Size::Dw), load(r2 + 8, Size::Dw)) };
-        map.program_lookup_hash([low, high]).unwrap_or(0)
-    };
-    map_update_elem(map: map, exec: exec) {
-        // SAFETY: r2 and r3 are memory of the map's key and value size, by `HelperFn`'s contract.
-        let (key, value) = unsafe {
-            (bytes(r2, map.spec().key_size as usize), bytes(r3, map.spec().value_size as usize))
-        };
-        map::update(map, key, value, r4, exec.cpu)
-    };
-    map_delete_elem(map: map) {
-        // SAFETY: r2 is memory of the map's key size, by `HelperFn`'s contract.
-        let key = unsafe { bytes(r2, map.spec().key_size as usize) };
-        map::delete(map, key)
-    };
     ktime_get_ns(exec: exec) exec.now_ns;
     trace_printk(fmt: read(r1, r2 as u32), exec: exec) trace::printk(exec, fmt, [r3, r4, r5]);
     get_prandom_u32(exec: exec) env::prandom_u32(exec);

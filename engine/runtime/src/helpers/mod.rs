@@ -12,11 +12,13 @@ mod csum;
 mod env;
 mod format;
 mod map;
+mod map_abi;
+mod record;
 mod skb;
 mod trace;
 
 pub use abi::{HelperFn, function, record_tail_call_failure};
-pub(crate) use abi::{lookup_hash_4, lookup_hash_8, lookup_hash_16, map_lookup_elem};
+pub(crate) use map_abi::{end_record, lookup_hash_4, lookup_hash_8, lookup_hash_16, map_lookup_elem};
 pub use trace::{Trace, TraceLine};
 
 use bpfreplay_uapi::Errno;

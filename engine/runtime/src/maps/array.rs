@@ -6,6 +6,7 @@ use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::map::update_flags;
 
+use super::ops::{Ops, index, next_index};
 use crate::memory::{Words, read_words, write_words};
 
 /// Values side by side, each from an 8-byte boundary.
@@ -32,22 +33,8 @@ impl Array {
 
     /// The address of a value.
     #[inline]
-    pub(crate) fn lookup(&self, index: u32) -> Option<u64> {
+    pub(super) fn at(&self, index: u32) -> Option<u64> {
         (index < self.max_entries).then(|| self.values.addr() + u64::from(index) * self.stride_bytes())
-    }
-
-    pub(super) fn update(&self, index: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
-        check_update(index, self.max_entries, flags)?;
-        write_words(self.words(index), value);
-        Ok(())
-    }
-
-    pub(super) fn read(&self, index: u32, value: &mut [u8]) -> bool {
-        let found = index < self.max_entries;
-        if found {
-            read_words(self.words(index), value);
-        }
-        found
     }
 
     /// The address of value 0.
@@ -55,24 +42,53 @@ impl Array {
         self.values.addr()
     }
 
-    /// Bytes of all values.
-    pub(super) fn bytes(&self) -> u64 {
-        self.values.bytes()
-    }
-
     /// Bytes from one value to the next.
     pub(super) fn stride_bytes(&self) -> u64 {
         self.stride as u64 * 8
     }
 
-    /// How many bytes from this address on belong to the same value.
-    pub(super) fn room_at(&self, addr: u64) -> Option<u64> {
-        let off = addr.checked_sub(self.values.addr()).filter(|off| *off < self.values.bytes())?;
-        u64::from(self.value_size).checked_sub(off % self.stride_bytes())
-    }
-
     fn words(&self, index: u32) -> &[AtomicU64] {
         &self.values[index as usize * self.stride..][..self.stride]
+    }
+}
+
+impl Ops for Array {
+    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+        let index = index(key).filter(|index| *index < self.max_entries).ok_or(Errno::ENOENT)?;
+        read_words(self.words(index), value);
+        Ok(())
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        let index = index(key).ok_or(Errno::EINVAL)?;
+        check_update(index, self.max_entries, flags)?;
+        write_words(self.words(index), value);
+        Ok(())
+    }
+
+    fn delete(&self, _: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
+        next_index(key, self.max_entries)
+    }
+
+    fn entries(&self) -> u32 {
+        self.max_entries
+    }
+
+    fn value_address(&self, key: &[u8], _: u32) -> Option<u64> {
+        self.at(index(key)?)
+    }
+
+    fn extent(&self) -> Option<(u64, u64)> {
+        Some((self.values.addr(), self.values.bytes()))
+    }
+
+    fn room_at(&self, addr: u64) -> Option<u64> {
+        let off = addr.checked_sub(self.values.addr()).filter(|off| *off < self.values.bytes())?;
+        u64::from(self.value_size).checked_sub(off % self.stride_bytes())
     }
 }
 

@@ -1,9 +1,12 @@
-//! `BPF_MAP_TYPE_HASH`.
+//! `BPF_MAP_TYPE_HASH` and `BPF_MAP_TYPE_LRU_HASH`: keys and values in one element.
+
+use std::sync::atomic::Ordering;
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
 
-use super::table::{Key, OnExisting, Table};
+use super::ops::Ops;
+use super::table::{Key, OnExisting, Table, with_key};
 use crate::memory::{read_words, write_words};
 
 /// Keys and values in one element.
@@ -21,31 +24,22 @@ impl Hash {
 
     /// The address of a key's value.
     #[inline]
-    pub(crate) fn lookup<K: Key>(&self, key: K) -> Option<u64> {
+    pub(super) fn at<K: Key>(&self, key: K) -> Option<u64> {
         self.table.find(key).map(|slot| self.table.value_addr(slot))
     }
 
-    /// A new element takes the place of one there is: who looked the old value up keeps it.
-    pub(super) fn update<K: Key>(&self, key: K, value: &[u8], flags: u64) -> Result<(), Errno> {
-        self.table.upsert(key, flags, OnExisting::Swap, |slot, _| {
-            write_words(&self.table.value(slot)[..self.value_size.div_ceil(8)], value);
-        })
+    /// [`Hash::at`] in an LRU map: what a program looks up stays.
+    #[inline]
+    pub(super) fn at_and_touch<K: Key>(&self, key: K) -> Option<u64> {
+        let slot = self.table.find(key)?;
+        self.table.touch(slot);
+        Some(self.table.value_addr(slot))
     }
 
-    pub(super) fn delete<K: Key>(&self, key: K) -> Result<(), Errno> {
-        self.table.remove(key, |_| ())
-    }
-
-    pub(super) fn take(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
-        self.table.remove(key, |slot| read_words(self.table.value(slot), value))
-    }
-
-    pub(super) fn read(&self, key: &[u8], value: &mut [u8]) -> bool {
-        self.table.inspect(key, |slot| read_words(self.table.value(slot), value))
-    }
-
-    pub(super) fn next_key(&self, key: Option<&[u8]>) -> Option<Vec<u8>> {
-        self.table.next_key(key)
+    /// The first word of a key's value, where that is all of it.
+    pub(super) fn word(&self, key: &[u8]) -> Option<u64> {
+        let slot = self.table.find(key)?;
+        Some(self.table.value(slot).first()?.load(Ordering::Acquire))
     }
 
     pub(super) fn for_each(&self, mut show: impl FnMut(&[u8], &[u8])) {
@@ -56,17 +50,58 @@ impl Hash {
         });
     }
 
-    pub(super) fn len(&self) -> u32 {
+    /// A new element takes the place of one there is: who looked the old value up keeps it.
+    fn put<K: Key>(&self, key: K, value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.table.upsert(key, flags, OnExisting::Swap, |slot, _| {
+            write_words(&self.table.value(slot)[..self.value_size.div_ceil(8)], value);
+        })
+    }
+}
+
+impl Ops for Hash {
+    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+        self.table.inspect(key, |slot| read_words(self.table.value(slot), value))
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        with_key(
+            key,
+            |one| self.put(one, value, flags),
+            |two| self.put(two, value, flags),
+            |any| self.put(any, value, flags),
+        )
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.table.remove(key, |_| ())
+    }
+
+    fn take(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+        self.table.remove(key, |slot| read_words(self.table.value(slot), value))
+    }
+
+    fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
+        self.table.next_key(key)
+    }
+
+    fn entries(&self) -> u32 {
         self.table.len()
     }
 
-    /// Address and bytes of what values lie in.
-    pub(super) fn extent(&self) -> (u64, u64) {
-        self.table.extent()
+    fn value_address(&self, key: &[u8], _: u32) -> Option<u64> {
+        with_key(
+            key,
+            |one| self.at_and_touch(one),
+            |two| self.at_and_touch(two),
+            |any| self.at_and_touch(any),
+        )
     }
 
-    /// How many bytes from this address on belong to the same value.
-    pub(super) fn room_at(&self, addr: u64) -> Option<u64> {
+    fn extent(&self) -> Option<(u64, u64)> {
+        Some(self.table.extent())
+    }
+
+    fn room_at(&self, addr: u64) -> Option<u64> {
         (self.value_size as u64).checked_sub(self.table.value_offset(addr)?)
     }
 }

@@ -27,7 +27,7 @@ impl Map {
         let (base, stride, cpu_stride) = match &self.storage {
             Storage::Array(array) => (array.addr(), array.stride_bytes(), 0),
             Storage::PercpuArray(array) => (array.addr(), array.stride_bytes(), array.cpu_stride_bytes()),
-            Storage::Hash(_) | Storage::PercpuHash(_) | Storage::ProgArray(_) => return None,
+            _ => return None,
         };
         Some(ArrayLayout { base, stride, max_entries: self.spec.max_entries, cpu_stride, cpus: self.cpus })
     }
@@ -46,11 +46,7 @@ impl Map {
                 Errno::EINVAL,
                 format!("offset {off} is past the {} bytes of map {}", self.spec.value_size, self.spec.name),
             )),
-            Storage::Array(_)
-            | Storage::PercpuArray(_)
-            | Storage::Hash(_)
-            | Storage::PercpuHash(_)
-            | Storage::ProgArray(_) => Err(MapError::new(
+            _ => Err(MapError::new(
                 Errno::ENOTSUPP,
                 format!("map {} is no array of one entry: its value has no fixed address", self.spec.name),
             )),
@@ -61,9 +57,9 @@ impl Map {
     #[must_use]
     pub fn lookup_function(&self) -> HelperFn {
         match (self.spec.map_type, self.spec.key_size) {
-            (MapType::Hash, 4) => helpers::lookup_hash_4,
-            (MapType::Hash, 8) => helpers::lookup_hash_8,
-            (MapType::Hash, 16) => helpers::lookup_hash_16,
+            (MapType::Hash | MapType::LruHash, 4) => helpers::lookup_hash_4,
+            (MapType::Hash | MapType::LruHash, 8) => helpers::lookup_hash_8,
+            (MapType::Hash | MapType::LruHash, 16) => helpers::lookup_hash_16,
             (_, _) => helpers::map_lookup_elem,
         }
     }
@@ -71,12 +67,6 @@ impl Map {
     /// How many bytes from this address on belong to one value of this map; none if it is in no value.
     #[must_use]
     pub fn value_room(&self, addr: u64) -> Option<u64> {
-        match &self.storage {
-            Storage::Array(array) => array.room_at(addr),
-            Storage::PercpuArray(array) => array.room_at(addr),
-            Storage::Hash(hash) => hash.room_at(addr),
-            Storage::PercpuHash(hash) => hash.room_at(addr),
-            Storage::ProgArray(_) => None,
-        }
+        self.storage.ops().room_at(addr)
     }
 }

@@ -1,31 +1,48 @@
 //! Maps: values at addresses that stay where they are, one file a kind.
 //!
 //! ```text
-//!              user.rs                      program.rs
+//!               user.rs                      program.rs
 //!   user space ──────▶ Map ◀─────────────── helpers (errors as negative numbers, values as addresses)
 //!   (MapError)          │
-//!        ┌──────────┬───┴──────┬─────────────┬─────────────┐
-//!      array   percpu_array   hash      percpu_hash    prog_array
-//!                              └── table ────┘
+//!                  ops: what a kind can do (`struct bpf_map_ops`)
+//!      ┌──────────────┬─┴──────────┬───────────────┬────────────────┬───────────────┐
+//!   array          hash            lpm_trie     queue_stack      ringbuf         map_in_map
+//!   percpu_array   percpu_hash     ring of      bloom_filter     perf_event_     prog_array
+//!   local_storage   └─ table ─┘    FreeList                      array           redirect
+//!                    └ clock (LRU)                                └─ ring ─┘
 //! ```
 //!
 //! A lookup's result is an address into memory that lives as long as the map: what a program does with it needs no
-//! further check. An element that left a hash map waits for the batches that may have its address before it is used
-//! again; the kernel, which uses it again at once, promises less.
+//! further check. An element that left a hash map or a trie waits for the batches that may have its address before it
+//! is used again; the kernel's preallocated maps, which use it again at once, promise less. An LRU map evicts when it
+//! is full and not before ([`clock`]).
 //!
-//! Deliberately not here yet: LRU, LPM, queues, ring buffers, maps of maps. Creating one is refused by name.
+//! Deliberately not here: sockmaps, storage of inodes, tasks and cgroups, user ring buffers, arenas, stack traces,
+//! `struct_ops`. Creating one is refused by name.
 
 mod array;
+mod bloom_filter;
+mod check;
+mod clock;
 mod create;
 mod error;
 mod free_list;
 mod hash;
 mod layout;
+mod local_storage;
+mod lpm_trie;
+mod map_in_map;
+mod ops;
 mod percpu_array;
 mod percpu_hash;
+mod perf_event_array;
 mod prog_array;
 mod program;
+mod queue_stack;
+mod redirect;
 mod registry;
+mod ring;
+mod ringbuf;
 mod table;
 mod user;
 
@@ -39,14 +56,25 @@ use bpfreplay_uapi::{Errno, MapType};
 pub use create::MAX_CPUS;
 pub use error::MapError;
 pub use layout::ArrayLayout;
+pub(crate) use perf_event_array::Sample;
 pub use prog_array::{Owner, ProgArray};
 pub(crate) use registry::readable;
+pub(crate) use ring::{Commit, committed};
 pub use user::UserHandle;
 
 use array::Array;
+use bloom_filter::BloomFilter;
 use hash::Hash;
+use local_storage::LocalStorage;
+use lpm_trie::LpmTrie;
+use map_in_map::MapOfMaps;
+use ops::Ops;
 use percpu_array::PercpuArray;
 use percpu_hash::PercpuHash;
+use perf_event_array::PerfEventArray;
+use queue_stack::QueueStack;
+use redirect::{DevmapHash, Targets};
+use ringbuf::Ringbuf;
 
 /// A map.
 ///
@@ -67,8 +95,40 @@ pub(crate) enum Storage {
     Array(Array),
     PercpuArray(PercpuArray),
     Hash(Hash),
+    LruHash(Hash),
     PercpuHash(PercpuHash),
+    LpmTrie(LpmTrie),
+    QueueStack(QueueStack),
+    BloomFilter(BloomFilter),
+    Ringbuf(Ringbuf),
+    PerfEventArray(PerfEventArray),
     ProgArray(ProgArray),
+    MapOfMaps(MapOfMaps),
+    Targets(Targets),
+    DevmapHash(DevmapHash),
+    LocalStorage(LocalStorage),
+}
+
+impl Storage {
+    /// What this kind can do.
+    fn ops(&self) -> &dyn Ops {
+        match self {
+            Storage::Array(array) => array,
+            Storage::PercpuArray(array) => array,
+            Storage::Hash(hash) | Storage::LruHash(hash) => hash,
+            Storage::PercpuHash(hash) => hash,
+            Storage::LpmTrie(trie) => trie,
+            Storage::QueueStack(queue) => queue,
+            Storage::BloomFilter(bloom) => bloom,
+            Storage::Ringbuf(ringbuf) => ringbuf,
+            Storage::PerfEventArray(array) => array,
+            Storage::ProgArray(array) => array,
+            Storage::MapOfMaps(maps) => maps,
+            Storage::Targets(targets) => targets,
+            Storage::DevmapHash(devmap) => devmap,
+            Storage::LocalStorage(storage) => storage,
+        }
+    }
 }
 
 /// What user space may do with a map.
@@ -119,7 +179,7 @@ impl Map {
     pub fn prog_array(&self) -> Option<&ProgArray> {
         match &self.storage {
             Storage::ProgArray(array) => Some(array),
-            Storage::Array(_) | Storage::PercpuArray(_) | Storage::Hash(_) | Storage::PercpuHash(_) => None,
+            _ => None,
         }
     }
 
@@ -135,10 +195,16 @@ impl Map {
         }
     }
 
+    /// Whether its values are maps.
+    #[must_use]
+    pub fn is_map_of_maps(&self) -> bool {
+        matches!(self.storage, Storage::MapOfMaps(_))
+    }
+
     /// Whether values are kept one a CPU.
     #[must_use]
     pub fn is_per_cpu(&self) -> bool {
-        matches!(self.spec.map_type, MapType::PercpuArray | MapType::PercpuHash)
+        matches!(self.spec.map_type, MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash)
     }
 }
 

@@ -10,6 +10,7 @@ use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
 
 use super::array::check_update;
+use super::ops::{Ops, index, next_index};
 use crate::memory::{Words, read_words, write_words};
 
 /// Words of a cache line.
@@ -44,46 +45,14 @@ impl PercpuArray {
 
     /// The address of a CPU's value.
     #[inline]
-    pub(crate) fn lookup(&self, index: u32, cpu: u32) -> Option<u64> {
+    pub(super) fn at(&self, index: u32, cpu: u32) -> Option<u64> {
         let addr = self.values.addr() + u64::from(cpu) * self.cpu_stride_bytes();
         (index < self.max_entries && cpu < self.cpus).then(|| addr + u64::from(index) * self.stride_bytes())
-    }
-
-    /// A program's update: its own CPU's value.
-    pub(super) fn update(&self, index: u32, cpu: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
-        check_update(index, self.max_entries, flags)?;
-        write_words(self.words(index, cpu), value);
-        Ok(())
-    }
-
-    /// User space's update: one value a CPU, each rounded up to 8 bytes.
-    pub(super) fn update_all(&self, index: u32, values: &[u8], flags: u64) -> Result<(), Errno> {
-        check_update(index, self.max_entries, flags)?;
-        for (cpu, value) in (0..self.cpus).zip(values.chunks(self.stride * 8)) {
-            write_words(self.words(index, cpu), &value[..self.value_size as usize]);
-        }
-        Ok(())
-    }
-
-    /// All CPUs' values, each rounded up to 8 bytes.
-    pub(super) fn read_all(&self, index: u32, values: &mut [u8]) -> bool {
-        let found = index < self.max_entries;
-        if found {
-            for (cpu, value) in (0..self.cpus).zip(values.chunks_mut(self.stride * 8)) {
-                read_words(self.words(index, cpu), &mut value[..self.value_size as usize]);
-            }
-        }
-        found
     }
 
     /// The address of CPU 0's value 0.
     pub(super) fn addr(&self) -> u64 {
         self.values.addr()
-    }
-
-    /// Bytes of all values.
-    pub(super) fn bytes(&self) -> u64 {
-        self.values.bytes()
     }
 
     /// Bytes from one value to the next of the same CPU.
@@ -96,17 +65,65 @@ impl PercpuArray {
         self.cpu_stride as u64 * 8
     }
 
-    /// How many bytes from this address on belong to the same value.
-    pub(super) fn room_at(&self, addr: u64) -> Option<u64> {
+    fn words(&self, index: u32, cpu: u32) -> &[AtomicU64] {
+        &self.values[cpu as usize * self.cpu_stride + index as usize * self.stride..][..self.stride]
+    }
+}
+
+impl Ops for PercpuArray {
+    /// All CPUs' values, each rounded up to 8 bytes.
+    fn lookup(&self, key: &[u8], values: &mut [u8]) -> Result<(), Errno> {
+        let index = index(key).filter(|index| *index < self.max_entries).ok_or(Errno::ENOENT)?;
+        for (cpu, value) in (0..self.cpus).zip(values.chunks_mut(self.stride * 8)) {
+            read_words(self.words(index, cpu), &mut value[..self.value_size as usize]);
+        }
+        Ok(())
+    }
+
+    /// One value a CPU, each rounded up to 8 bytes.
+    fn update(&self, key: &[u8], values: &[u8], flags: u64) -> Result<(), Errno> {
+        let index = index(key).ok_or(Errno::EINVAL)?;
+        check_update(index, self.max_entries, flags)?;
+        for (cpu, value) in (0..self.cpus).zip(values.chunks(self.stride * 8)) {
+            write_words(self.words(index, cpu), &value[..self.value_size as usize]);
+        }
+        Ok(())
+    }
+
+    fn delete(&self, _: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
+        next_index(key, self.max_entries)
+    }
+
+    fn entries(&self) -> u32 {
+        self.max_entries
+    }
+
+    fn value_address(&self, key: &[u8], cpu: u32) -> Option<u64> {
+        self.at(index(key)?, cpu)
+    }
+
+    /// Its own CPU's value.
+    fn program_update(&self, key: &[u8], cpu: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
+        let index = index(key).ok_or(Errno::EINVAL)?;
+        check_update(index, self.max_entries, flags)?;
+        write_words(self.words(index, cpu), value);
+        Ok(())
+    }
+
+    fn extent(&self) -> Option<(u64, u64)> {
+        Some((self.values.addr(), self.values.bytes()))
+    }
+
+    fn room_at(&self, addr: u64) -> Option<u64> {
         let off = addr.checked_sub(self.values.addr()).filter(|off| *off < self.values.bytes())?;
         let off = off % self.cpu_stride_bytes();
         if off >= u64::from(self.max_entries) * self.stride_bytes() {
             return None;
         }
         u64::from(self.value_size).checked_sub(off % self.stride_bytes())
-    }
-
-    fn words(&self, index: u32, cpu: u32) -> &[AtomicU64] {
-        &self.values[cpu as usize * self.cpu_stride + index as usize * self.stride..][..self.stride]
     }
 }

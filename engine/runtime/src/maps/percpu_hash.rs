@@ -1,11 +1,12 @@
-//! `BPF_MAP_TYPE_PERCPU_HASH`: one table of keys, values beside it, a block a CPU.
+//! `BPF_MAP_TYPE_PERCPU_HASH` and `BPF_MAP_TYPE_LRU_PERCPU_HASH`: one table of keys, values beside it, a block a CPU.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
 
-use super::table::{Key, OnExisting, Table};
+use super::ops::Ops;
+use super::table::{Key, OnExisting, Table, with_key};
 use crate::memory::{Words, read_words, write_words};
 
 /// Words of a cache line.
@@ -38,20 +39,29 @@ impl PercpuHash {
         })
     }
 
+    pub(super) fn for_each(&self, mut show: impl FnMut(&[u8], &[u8])) {
+        let mut values = vec![0; self.stride * 8 * self.cpus as usize];
+        self.table.for_each(|key, slot| {
+            self.read_slot(slot, &mut values);
+            show(key, &values);
+        });
+    }
+
     /// The address of a CPU's value of a key.
     #[inline]
-    pub(crate) fn lookup<K: Key>(&self, key: K, cpu: u32) -> Option<u64> {
+    fn at<K: Key>(&self, key: K, cpu: u32) -> Option<u64> {
         if cpu >= self.cpus {
             return None;
         }
         let slot = self.table.find(key)?;
+        self.table.touch(slot);
         let word = cpu as usize * self.cpu_stride + slot as usize * self.stride;
         Some(self.values.addr() + word as u64 * 8)
     }
 
     /// A program's update: its own CPU's value, in place; a new key's values of other CPUs are 0
     /// (`pcpu_init_value`).
-    pub(super) fn update<K: Key>(&self, key: K, cpu: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
+    fn put<K: Key>(&self, key: K, cpu: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
         self.table.upsert(key, flags, OnExisting::Keep, |slot, new| {
             if new {
                 for other in 0..self.cpus {
@@ -62,55 +72,6 @@ impl PercpuHash {
         })
     }
 
-    /// User space's update: one value a CPU, each rounded up to 8 bytes.
-    pub(super) fn update_all(&self, key: &[u8], values: &[u8], flags: u64) -> Result<(), Errno> {
-        self.table.upsert(key, flags, OnExisting::Keep, |slot, _| {
-            for (cpu, value) in (0..self.cpus).zip(values.chunks(self.stride * 8)) {
-                write_words(self.words(slot, cpu), &value[..self.value_size]);
-            }
-        })
-    }
-
-    pub(super) fn delete<K: Key>(&self, key: K) -> Result<(), Errno> {
-        self.table.remove(key, |_| ())
-    }
-
-    pub(super) fn take(&self, key: &[u8], values: &mut [u8]) -> Result<(), Errno> {
-        self.table.remove(key, |slot| self.read_slot(slot, values))
-    }
-
-    /// All CPUs' values, each rounded up to 8 bytes.
-    pub(super) fn read_all(&self, key: &[u8], values: &mut [u8]) -> bool {
-        self.table.inspect(key, |slot| self.read_slot(slot, values))
-    }
-
-    pub(super) fn next_key(&self, key: Option<&[u8]>) -> Option<Vec<u8>> {
-        self.table.next_key(key)
-    }
-
-    pub(super) fn for_each(&self, mut show: impl FnMut(&[u8], &[u8])) {
-        let mut values = vec![0; self.stride * 8 * self.cpus as usize];
-        self.table.for_each(|key, slot| {
-            self.read_slot(slot, &mut values);
-            show(key, &values);
-        });
-    }
-
-    pub(super) fn len(&self) -> u32 {
-        self.table.len()
-    }
-
-    /// Address and bytes of what values lie in.
-    pub(super) fn extent(&self) -> (u64, u64) {
-        (self.values.addr(), self.values.bytes())
-    }
-
-    /// How many bytes from this address on belong to the same value.
-    pub(super) fn room_at(&self, addr: u64) -> Option<u64> {
-        let off = addr.checked_sub(self.values.addr()).filter(|off| *off < self.values.bytes())?;
-        (self.value_size as u64).checked_sub(off % (self.cpu_stride as u64 * 8) % (self.stride as u64 * 8))
-    }
-
     fn read_slot(&self, slot: u32, values: &mut [u8]) {
         for (cpu, value) in (0..self.cpus).zip(values.chunks_mut(self.stride * 8)) {
             read_words(self.words(slot, cpu), &mut value[..self.value_size]);
@@ -119,5 +80,59 @@ impl PercpuHash {
 
     fn words(&self, slot: u32, cpu: u32) -> &[AtomicU64] {
         &self.values[cpu as usize * self.cpu_stride + slot as usize * self.stride..][..self.stride]
+    }
+}
+
+impl Ops for PercpuHash {
+    /// All CPUs' values, each rounded up to 8 bytes.
+    fn lookup(&self, key: &[u8], values: &mut [u8]) -> Result<(), Errno> {
+        self.table.inspect(key, |slot| self.read_slot(slot, values))
+    }
+
+    /// One value a CPU, each rounded up to 8 bytes.
+    fn update(&self, key: &[u8], values: &[u8], flags: u64) -> Result<(), Errno> {
+        self.table.upsert(key, flags, OnExisting::Keep, |slot, _| {
+            for (cpu, value) in (0..self.cpus).zip(values.chunks(self.stride * 8)) {
+                write_words(self.words(slot, cpu), &value[..self.value_size]);
+            }
+        })
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.table.remove(key, |_| ())
+    }
+
+    fn take(&self, key: &[u8], values: &mut [u8]) -> Result<(), Errno> {
+        self.table.remove(key, |slot| self.read_slot(slot, values))
+    }
+
+    fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
+        self.table.next_key(key)
+    }
+
+    fn entries(&self) -> u32 {
+        self.table.len()
+    }
+
+    fn value_address(&self, key: &[u8], cpu: u32) -> Option<u64> {
+        with_key(key, |one| self.at(one, cpu), |two| self.at(two, cpu), |any| self.at(any, cpu))
+    }
+
+    fn program_update(&self, key: &[u8], cpu: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
+        with_key(
+            key,
+            |one| self.put(one, cpu, value, flags),
+            |two| self.put(two, cpu, value, flags),
+            |any| self.put(any, cpu, value, flags),
+        )
+    }
+
+    fn extent(&self) -> Option<(u64, u64)> {
+        Some((self.values.addr(), self.values.bytes()))
+    }
+
+    fn room_at(&self, addr: u64) -> Option<u64> {
+        let off = addr.checked_sub(self.values.addr()).filter(|off| *off < self.values.bytes())?;
+        (self.value_size as u64).checked_sub(off % (self.cpu_stride as u64 * 8) % (self.stride as u64 * 8))
     }
 }

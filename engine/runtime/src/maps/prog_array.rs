@@ -18,6 +18,7 @@ use bpfreplay_uapi::map::update_flags;
 use bpfreplay_uapi::{Errno, ProgType};
 use crossbeam_epoch::{self as epoch, Atomic, Guard, Owned};
 
+use super::ops::{Ops, index, next_index};
 use super::{MapError, UserSide};
 use crate::exec::Batch;
 use crate::executable::{Executable, ProgramId, ProgramInfo};
@@ -260,6 +261,43 @@ fn bind(owner: &mut Option<Owner>, program: &ProgramInfo) -> Result<(), MapError
         )
     };
     Err(MapError::new(Errno::EINVAL, format!("program {} does not fit the prog array: {why}", program.name)))
+}
+
+impl Ops for ProgArray {
+    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+        let index = index(key).ok_or(Errno::EINVAL)?;
+        let id = ProgArray::lookup(self, index).map_err(|error| error.errno)?;
+        value.copy_from_slice(&id.to_le_bytes());
+        Ok(())
+    }
+
+    /// It takes programs, not bytes: [`ProgArray::update`]. The descriptor is looked at last
+    /// (`bpf_fd_array_map_update_elem`).
+    fn update(&self, key: &[u8], _: &[u8], flags: u64) -> Result<(), Errno> {
+        if flags != update_flags::ANY {
+            return Err(Errno::EINVAL);
+        }
+        let index = index(key).ok_or(Errno::EINVAL)?;
+        Err(if index >= self.max_entries() { Errno::E2BIG } else { Errno::EBADF })
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        let index = index(key).ok_or(Errno::EINVAL)?;
+        ProgArray::delete(self, index).map_err(|error| error.errno)
+    }
+
+    fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
+        next_index(key, self.max_entries())
+    }
+
+    fn entries(&self) -> u32 {
+        self.populated()
+    }
+
+    /// The verifier lets no program call these.
+    fn program_update(&self, _: &[u8], _: u32, _: &[u8], _: u64) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
 }
 
 impl Drop for ProgArray {

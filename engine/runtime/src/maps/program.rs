@@ -1,27 +1,22 @@
-//! What helpers do with a map: `bpf_map_lookup_elem`, `_update_elem`, `_delete_elem` as programs call them.
+//! What helpers do with a map, as programs call them.
 
 use bpfreplay_uapi::Errno;
 
-use super::table::Key;
+use super::ops::index;
+use super::perf_event_array::PerfEventArray;
+use super::ringbuf::Ringbuf;
+use super::table::{Key, with_key};
 use super::{Map, Storage};
 
 impl Map {
-    /// The address of a value, for a program on `cpu`. `key` is `key_size` bytes.
+    /// `bpf_map_lookup_elem` for a program on `cpu`: the address of a value; of a map of maps that of the inner map.
     #[inline]
     pub(crate) fn program_lookup(&self, key: &[u8], cpu: u32) -> Option<u64> {
         match &self.storage {
-            Storage::Array(array) => array.lookup(index(key)?),
-            Storage::PercpuArray(array) => array.lookup(index(key)?, cpu),
-            Storage::Hash(hash) => {
-                with_key(key, |one| hash.lookup(one), |two| hash.lookup(two), |any| hash.lookup(any))
-            }
-            Storage::PercpuHash(hash) => with_key(
-                key,
-                |one| hash.lookup(one, cpu),
-                |two| hash.lookup(two, cpu),
-                |any| hash.lookup(any, cpu),
-            ),
-            Storage::ProgArray(_) => None,
+            Storage::Array(array) => array.at(index(key)?),
+            Storage::PercpuArray(array) => array.at(index(key)?, cpu),
+            Storage::Hash(hash) => with_key(key, |one| hash.at(one), |two| hash.at(two), |any| hash.at(any)),
+            other => other.ops().value_address(key, cpu),
         }
     }
 
@@ -29,69 +24,75 @@ impl Map {
     #[inline]
     pub(crate) fn program_lookup_hash<K: Key>(&self, key: K) -> Option<u64> {
         match &self.storage {
-            Storage::Hash(hash) => hash.lookup(key),
-            Storage::Array(_) | Storage::PercpuArray(_) | Storage::PercpuHash(_) | Storage::ProgArray(_) => {
-                None
-            }
+            Storage::Hash(hash) => hash.at(key),
+            Storage::LruHash(hash) => hash.at_and_touch(key),
+            _ => None,
         }
     }
 
-    /// Sets a value; of a per-CPU map `cpu`'s.
+    /// `bpf_map_lookup_percpu_elem`: the value of another CPU.
+    pub(crate) fn program_lookup_percpu(&self, key: &[u8], cpu: u32) -> Option<u64> {
+        if self.is_per_cpu() && cpu < self.cpus { self.program_lookup(key, cpu) } else { None }
+    }
+
+    /// `bpf_map_update_elem`: sets a value; of a per-CPU map `cpu`'s.
     pub(crate) fn program_update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
         if self.is_per_cpu() && cpu >= self.cpus {
             return Err(Errno::E2BIG);
         }
-        match &self.storage {
-            Storage::Array(array) => array.update(index(key).ok_or(Errno::EINVAL)?, value, flags),
-            Storage::PercpuArray(array) => array.update(index(key).ok_or(Errno::EINVAL)?, cpu, value, flags),
-            Storage::Hash(hash) => with_key(
-                key,
-                |one| hash.update(one, value, flags),
-                |two| hash.update(two, value, flags),
-                |any| hash.update(any, value, flags),
-            ),
-            Storage::PercpuHash(hash) => with_key(
-                key,
-                |one| hash.update(one, cpu, value, flags),
-                |two| hash.update(two, cpu, value, flags),
-                |any| hash.update(any, cpu, value, flags),
-            ),
-            Storage::ProgArray(_) => Err(Errno::EINVAL),
-        }
+        self.storage.ops().program_update(key, cpu, value, flags)
     }
 
-    /// Takes a key out; of an array nothing can be taken.
+    /// `bpf_map_delete_elem`: takes a key out; of an array nothing can be taken.
     pub(crate) fn program_delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.storage.ops().delete(key)
+    }
+
+    /// `bpf_map_push_elem`.
+    pub(crate) fn program_push(&self, value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.storage.ops().push(value, flags)
+    }
+
+    /// `bpf_map_pop_elem`.
+    pub(crate) fn program_pop(&self, value: &mut [u8]) -> Result<(), Errno> {
+        self.storage.ops().pop(value)
+    }
+
+    /// `bpf_map_peek_elem`; of a bloom filter, whether `value` may have been pushed.
+    pub(crate) fn program_peek(&self, value: &mut [u8]) -> Result<(), Errno> {
+        self.storage.ops().peek(value)
+    }
+
+    /// The device or CPU that `bpf_redirect_map` finds by this index.
+    pub(crate) fn redirect_target(&self, index: u32) -> Option<u32> {
         match &self.storage {
-            Storage::Array(_) | Storage::PercpuArray(_) | Storage::ProgArray(_) => Err(Errno::EINVAL),
-            Storage::Hash(hash) => hash.delete(key),
-            Storage::PercpuHash(hash) => hash.delete(key),
+            Storage::Targets(targets) => targets.target(index),
+            Storage::DevmapHash(devmap) => devmap.target(index),
+            _ => None,
         }
     }
-}
 
-/// An array's key.
-#[inline]
-pub(super) fn index(key: &[u8]) -> Option<u32> {
-    key.try_into().ok().map(u32::from_le_bytes)
-}
+    /// `bpf_get_local_storage`.
+    pub(crate) fn program_local_storage(&self, cpu: u32) -> Option<u64> {
+        match &self.storage {
+            Storage::LocalStorage(storage) => storage.current(cpu),
+            _ => None,
+        }
+    }
 
-/// Calls the function for the key's size: keys of 8 and 16 bytes go in registers.
-#[inline]
-fn with_key<T>(
-    key: &[u8],
-    one: impl FnOnce([u64; 1]) -> T,
-    two: impl FnOnce([u64; 2]) -> T,
-    any: impl FnOnce(&[u8]) -> T,
-) -> T {
-    if let Ok(key) = <[u8; 4]>::try_from(key) {
-        one([u64::from(u32::from_le_bytes(key))])
-    } else if let Ok(key) = <[u8; 8]>::try_from(key) {
-        one([u64::from_le_bytes(key)])
-    } else if let Ok(key) = <[u8; 16]>::try_from(key) {
-        let key = u128::from_le_bytes(key);
-        two([key as u64, (key >> 64) as u64])
-    } else {
-        any(key)
+    /// The ring buffer, where it is one.
+    pub(crate) fn ringbuf(&self) -> Option<&Ringbuf> {
+        match &self.storage {
+            Storage::Ringbuf(ringbuf) => Some(ringbuf),
+            _ => None,
+        }
+    }
+
+    /// The perf event array, where it is one.
+    pub(crate) fn perf_event_array(&self) -> Option<&PerfEventArray> {
+        match &self.storage {
+            Storage::PerfEventArray(array) => Some(array),
+            _ => None,
+        }
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Map, Storage};
+use super::Map;
 
 /// Start and end of each map's values.
 static EXTENTS: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
 
 pub(super) fn add(map: &Map) {
-    if let Some((start, bytes)) = extent(map) {
+    if let Some((start, bytes)) = map.storage.ops().extent() {
         EXTENTS.lock().unwrap_or_else(PoisonError::into_inner).insert(start, start + bytes);
     }
 }
@@ -22,18 +22,8 @@ pub(crate) fn readable(addr: u64) -> u64 {
 
 impl Drop for Map {
     fn drop(&mut self) {
-        if let Some((start, _)) = extent(self) {
+        if let Some((start, _)) = self.storage.ops().extent() {
             EXTENTS.lock().unwrap_or_else(PoisonError::into_inner).remove(&start);
         }
-    }
-}
-
-fn extent(map: &Map) -> Option<(u64, u64)> {
-    match &map.storage {
-        Storage::Array(array) => Some((array.addr(), array.bytes())),
-        Storage::PercpuArray(array) => Some((array.addr(), array.bytes())),
-        Storage::Hash(hash) => Some(hash.extent()),
-        Storage::PercpuHash(hash) => Some(hash.extent()),
-        Storage::ProgArray(_) => None,
     }
 }

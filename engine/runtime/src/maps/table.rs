@@ -1,4 +1,4 @@
-//! The hash table of keys behind both hash maps: chains of elements that never move, read without a lock.
+//! The hash table of keys behind all hash maps: chains of elements that never move, read without a lock.
 //!
 //! ```text
 //!   buckets   word b: link to the chain's first element
@@ -15,10 +15,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bpfreplay_program::MapSpec;
-use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::map::update_flags;
+use bpfreplay_uapi::{Errno, MapType};
 use crossbeam_utils::CachePadded;
 
+use super::clock::{Arrival, Clock};
 use super::free_list::FreeList;
 use crate::memory::{Words, padded, read_words};
 
@@ -66,6 +67,20 @@ impl Key for &[u8] {
     }
 }
 
+/// The key of an element in the table.
+#[derive(Clone, Copy)]
+struct Stored<'a>(&'a [AtomicU64]);
+
+impl Key for Stored<'_> {
+    fn words(&self) -> usize {
+        self.0.len()
+    }
+
+    fn word(&self, i: usize) -> u64 {
+        self.0[i].load(Ordering::Relaxed)
+    }
+}
+
 /// What an update does with an element that has the key already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum OnExisting {
@@ -86,6 +101,8 @@ pub(super) struct Table {
     mask: u64,
     locks: Box<[CachePadded<Mutex<()>>]>,
     free: FreeList,
+    /// Of an LRU map.
+    clock: Option<Clock>,
     count: CachePadded<AtomicU32>,
     max_entries: u32,
 }
@@ -98,6 +115,10 @@ impl Table {
         // Two thirds full at the most: an average chain is then one element and a bit.
         let buckets = (spec.max_entries as usize * 3 / 2).next_power_of_two();
         let slots = Table::slots(spec);
+        let clock = match spec.map_type {
+            MapType::LruHash | MapType::LruPercpuHash => Some(Clock::new(slots)?),
+            _ => None,
+        };
         let table = Table {
             buckets: Words::zeroed(buckets)?,
             elems: Words::zeroed(stride.checked_mul(slots as usize)?)?,
@@ -107,6 +128,7 @@ impl Table {
             mask: buckets as u64 - 1,
             locks: (0..LOCKS.min(buckets)).map(|_| CachePadded::default()).collect(),
             free: FreeList::new(slots)?,
+            clock,
             count: CachePadded::default(),
             max_entries: spec.max_entries,
         };
@@ -142,11 +164,19 @@ impl Table {
         }
     }
 
+    /// A program looked this element up: of an LRU map it stays for longer.
+    #[inline]
+    pub(super) fn touch(&self, slot: u32) {
+        if let Some(clock) = &self.clock {
+            clock.touch(slot);
+        }
+    }
+
     /// Shows the element with this key while nobody can take it out: for copies of values that must be of this key.
-    pub(super) fn inspect<K: Key>(&self, key: K, look: impl FnOnce(u32)) -> bool {
+    pub(super) fn inspect<K: Key>(&self, key: K, look: impl FnOnce(u32)) -> Result<(), Errno> {
         let bucket = self.bucket(key);
         let _lock = self.lock(bucket);
-        self.position(bucket, key).map(|(_, slot)| look(slot)).is_some()
+        self.position(bucket, key).map(|(_, slot)| look(slot)).ok_or(Errno::ENOENT)
     }
 
     /// Puts a key in, or finds it; `write` fills the element's value (told whether the element is new).
@@ -159,18 +189,27 @@ impl Table {
     ) -> Result<(), Errno> {
         check_flags(flags)?;
         let bucket = self.bucket(key);
-        let _lock = self.lock(bucket);
-        let old = self.position(bucket, key);
-        match old {
-            Some(_) if flags == update_flags::NOEXIST => return Err(Errno::EEXIST),
-            None if flags == update_flags::EXIST => return Err(Errno::ENOENT),
-            Some((_, slot)) if existing == OnExisting::Keep => {
-                write(slot, false);
-                return Ok(());
+        let mut lock = self.lock(bucket);
+        let old = loop {
+            let old = self.position(bucket, key);
+            match old {
+                Some(_) if flags == update_flags::NOEXIST => return Err(Errno::EEXIST),
+                None if flags == update_flags::EXIST => return Err(Errno::ENOENT),
+                Some((_, slot)) if existing == OnExisting::Keep => {
+                    self.touch(slot);
+                    write(slot, false);
+                    return Ok(());
+                }
+                Some(_) => break old,
+                None if self.reserve() => break old,
+                None => {}
             }
-            Some(_) => {}
-            None => self.reserve()?,
-        }
+            let Some(clock) = &self.clock else { return Err(Errno::E2BIG) };
+            // The victim is in another bucket: whoever holds one lock must not wait for a second.
+            drop(lock);
+            self.evict(clock);
+            lock = self.lock(bucket);
+        };
         let slot = self.take_slot(bucket);
         let elem = self.elem(slot);
         for i in 0..key.words() {
@@ -179,10 +218,27 @@ impl Table {
         write(slot, true);
         elem[0].store(self.buckets[bucket].load(Ordering::Relaxed), Ordering::Release);
         self.buckets[bucket].store(u64::from(slot), Ordering::Release);
+        if let Some(clock) = &self.clock {
+            clock.enter(slot, if old.is_some() { Arrival::Replaces } else { Arrival::New });
+        }
         if let Some((before, old)) = old {
             self.unlink(bucket, before.or(Some(slot)), old);
         }
         Ok(())
+    }
+
+    /// Takes one element out to make room. Another writer may be quicker to fill it.
+    fn evict(&self, clock: &Clock) {
+        while let Some(victim) = clock.victim() {
+            let bucket = self.bucket(Stored(&self.elem(victim)[1..=self.key_words]));
+            let _lock = self.lock(bucket);
+            // By now it may have left, and may even be back under another key.
+            if let Some((before, slot)) = self.position_of(bucket, |slot| slot == victim) {
+                self.unlink(bucket, before, slot);
+                self.count.fetch_sub(1, Ordering::Relaxed);
+                return;
+            }
+        }
     }
 
     /// Takes a key out; `last_look` sees its element before it can be used again.
@@ -197,7 +253,7 @@ impl Table {
     }
 
     /// The key after this one in bucket order; the first for none, or for one that is not in the map.
-    pub(super) fn next_key(&self, key: Option<&[u8]>) -> Option<Vec<u8>> {
+    pub(super) fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
         let mut from = 0;
         if let Some(key) = key {
             let bucket = self.bucket(key);
@@ -205,16 +261,18 @@ impl Table {
             if let Some((_, slot)) = self.position(bucket, key) {
                 let next = self.elem(slot)[0].load(Ordering::Relaxed);
                 if next & END == 0 {
-                    return Some(self.key(next as u32));
+                    return Ok(self.key(next as u32));
                 }
                 from = bucket + 1;
             }
         }
-        (from..self.buckets.len()).find_map(|bucket| {
-            let _lock = self.lock(bucket);
-            let link = self.buckets[bucket].load(Ordering::Relaxed);
-            (link & END == 0).then(|| self.key(link as u32))
-        })
+        (from..self.buckets.len())
+            .find_map(|bucket| {
+                let _lock = self.lock(bucket);
+                let link = self.buckets[bucket].load(Ordering::Relaxed);
+                (link & END == 0).then(|| self.key(link as u32))
+            })
+            .ok_or(Errno::ENOENT)
     }
 
     /// Shows every key with its element, bucket by bucket.
@@ -265,15 +323,19 @@ impl Table {
 
     /// The element with this key and the one before it in the chain. Under the bucket's lock.
     fn position<K: Key>(&self, bucket: usize, key: K) -> Option<(Option<u32>, u32)> {
+        self.position_of(bucket, |slot| self.has_key(self.elem(slot), key))
+    }
+
+    fn position_of(&self, bucket: usize, is_it: impl Fn(u32) -> bool) -> Option<(Option<u32>, u32)> {
         let mut before = None;
         let mut link = self.buckets[bucket].load(Ordering::Relaxed);
         while link & END == 0 {
-            let elem = self.elem(link as u32);
-            if self.has_key(elem, key) {
-                return Some((before, link as u32));
+            let slot = link as u32;
+            if is_it(slot) {
+                return Some((before, slot));
             }
-            before = Some(link as u32);
-            link = elem[0].load(Ordering::Relaxed);
+            before = Some(slot);
+            link = self.elem(slot)[0].load(Ordering::Relaxed);
         }
         None
     }
@@ -285,15 +347,17 @@ impl Table {
             Some(before) => self.elem(before)[0].store(next, Ordering::Release),
             None => self.buckets[bucket].store(next, Ordering::Release),
         }
+        if let Some(clock) = &self.clock {
+            clock.leave(slot);
+        }
         self.free.push(bucket, slot);
     }
 
-    fn reserve(&self) -> Result<(), Errno> {
+    fn reserve(&self) -> bool {
         let max = self.max_entries;
         self.count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < max).then_some(count + 1))
-            .map(|_| ())
-            .map_err(|_| Errno::E2BIG)
+            .is_ok()
     }
 
     /// An element for this writer. There is always one, if not at once: besides the `max_entries` counted ones a
@@ -331,6 +395,26 @@ impl Table {
     }
 }
 
+/// Calls the function for the key's size: keys of 8 and 16 bytes go in registers.
+#[inline]
+pub(super) fn with_key<T>(
+    key: &[u8],
+    one: impl FnOnce([u64; 1]) -> T,
+    two: impl FnOnce([u64; 2]) -> T,
+    any: impl FnOnce(&[u8]) -> T,
+) -> T {
+    if let Ok(key) = <[u8; 4]>::try_from(key) {
+        one([u64::from(u32::from_le_bytes(key))])
+    } else if let Ok(key) = <[u8; 8]>::try_from(key) {
+        one([u64::from_le_bytes(key)])
+    } else if let Ok(key) = <[u8; 16]>::try_from(key) {
+        let key = u128::from_le_bytes(key);
+        two([key as u64, (key >> 64) as u64])
+    } else {
+        any(key)
+    }
+}
+
 /// `htab_map_update_elem`: flags beyond EXIST, and the spin lock no value here has.
 fn check_flags(flags: u64) -> Result<(), Errno> {
     if flags > update_flags::EXIST { Err(Errno::EINVAL) } else { Ok(()) }
@@ -339,9 +423,15 @@ fn check_flags(flags: u64) -> Result<(), Errno> {
 /// Folded multiplication, one a word. Seeded by constants: the same replay gives the same order.
 #[inline]
 fn hash<K: Key>(key: K) -> u64 {
-    const SEED: u64 = 0x243f_6a88_85a3_08d3;
+    hash_with(0, key)
+}
+
+/// [`hash`] in another order for every seed.
+#[inline]
+pub(super) fn hash_with<K: Key>(seed: u64, key: K) -> u64 {
+    const START: u64 = 0x243f_6a88_85a3_08d3;
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = SEED;
+    let mut hash = START ^ seed.wrapping_mul(FACTOR);
     for i in 0..key.words() {
         let product = u128::from(hash ^ key.word(i)).wrapping_mul(u128::from(FACTOR));
         hash = (product as u64) ^ ((product >> 64) as u64);

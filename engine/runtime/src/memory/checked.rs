@@ -1,13 +1,13 @@
 //! The interpreter's memory: every access is looked up in the regions that are live now.
 //!
 //! ```text
-//!   context   read: what programs see of the SkBuff; write: the same without addresses and length
-//!   packet    data_meta to data_end, as the SkBuff says at that moment
-//!   stack     within one frame of the program that runs
-//!   maps      within one value of a map of the program, element-exact, as the map's flags allow
+//!   checked     accesses and calls as the interpreter asks for them
+//!   region      what is live: stack, context, packet, map values, records        ─▶ the access, or a fault
+//!   arguments   what a helper's prototype says of r1 to r5                       ─▶ the call, or a fault
+//!   held        what the run has in hand: records it reserved, inner maps it looked up, a lock
 //! ```
 //!
-//! An access that is in none of them is a fault, whatever the verifier thought. So is a helper's argument.
+//! An access that is in no region is a fault, whatever the verifier thought. So is a helper's argument.
 //!
 //! ```text
 //!   frames      │ entry │ sub │  tail-called program │ its sub │ free …
@@ -21,27 +21,26 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bpfreplay_isa::{AtomicOp, Size};
+use bpfreplay_uapi::HelperId;
 use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES};
-use bpfreplay_uapi::{ArgType, HelperId, MemAccess};
 
+use super::held::Held;
 use super::raw;
+use super::region::{Access, Region};
 use crate::exec::{ExecutionContext, FaultKind, MAX_PATH};
 use crate::executable::Context;
 use crate::helpers;
-use crate::maps::{Map, ProgramAccess};
+use crate::maps::{Commit, Map};
 use crate::skb::SkBuff;
 
 /// Frames of one run at the most: the call frames of every program a run can go through.
 pub const MAX_FRAMES: usize = MAX_PATH * MAX_CALL_FRAMES;
 
-/// Bytes a helper may be handed at the most (`BPF_MAX_VAR_SIZ`).
-const MAX_MEM_SIZE: u64 = 1 << 29;
-
 /// Words between two frames that belong to neither, so that what runs out of one is not at once in the next.
 const GUARD: usize = 8;
 
 /// Bytes from one frame to the next.
-const STRIDE: u64 = size_of::<Frame>() as u64;
+pub(super) const STRIDE: u64 = size_of::<Frame>() as u64;
 
 /// Zeroed at entry: what an earlier packet left is not to be seen.
 #[derive(Clone, Copy, Debug)]
@@ -55,20 +54,22 @@ struct Frame {
 #[derive(Debug, Default)]
 pub struct Stack {
     frames: Box<[Frame]>,
+    held: Held,
 }
 
 /// What a run may touch.
 #[derive(Debug)]
 pub struct Memory<'a> {
-    context: ContextMemory,
+    pub(super) context: ContextMemory,
     /// The address after the last frame, where the guard of the entry's frame ends.
-    stack_end: u64,
+    pub(super) stack_end: u64,
     /// Frames there are.
     frames: usize,
     /// Frames `floor..depth` are those of the program that runs.
-    floor: usize,
-    depth: usize,
-    borrows: PhantomData<(&'a mut Stack, &'a mut SkBuff)>,
+    pub(super) floor: usize,
+    pub(super) depth: usize,
+    pub(super) held: &'a mut Held,
+    borrows: PhantomData<(&'a mut [Frame], &'a mut SkBuff)>,
 }
 
 /// Which frames were in reach before a tail call.
@@ -77,24 +78,9 @@ pub struct Memory<'a> {
 pub struct Floor(usize);
 
 #[derive(Clone, Copy, Debug)]
-enum ContextMemory {
+pub(super) enum ContextMemory {
     Skb(u64),
     Plain { addr: u64, len: u64 },
-}
-
-/// What memory an address lies in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Region {
-    Stack,
-    Context,
-    Packet,
-    MapValue,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Access {
-    Read,
-    Write,
 }
 
 impl Stack {
@@ -102,7 +88,7 @@ impl Stack {
     #[must_use]
     pub fn new() -> Stack {
         let frame = Frame { words: [0; MAX_BPF_STACK / 8], guard: [0; GUARD] };
-        Stack { frames: vec![frame; MAX_FRAMES].into() }
+        Stack { frames: vec![frame; MAX_FRAMES].into(), held: Held::default() }
     }
 }
 
@@ -120,7 +106,8 @@ impl<'a> Memory<'a> {
             },
         };
         let stack_end = start + frames as u64 * STRIDE;
-        Memory { context, stack_end, frames, floor: 0, depth: 0, borrows: PhantomData }
+        let held = &mut stack.held;
+        Memory { context, stack_end, frames, floor: 0, depth: 0, held, borrows: PhantomData }
     }
 
     /// r1 at entry.
@@ -216,7 +203,7 @@ impl<'a> Memory<'a> {
         r0: u64,
     ) -> Result<u64, FaultKind> {
         match self.check(maps, addr, u64::from(size.bytes()), Access::Write)? {
-            Region::Stack | Region::MapValue => {}
+            Region::Stack | Region::MapValue | Region::Record => {}
             Region::Context | Region::Packet => return Err(FaultKind::ReadOnly { addr }),
         }
         self.check(maps, addr, u64::from(size.bytes()), Access::Read)?;
@@ -246,133 +233,15 @@ impl<'a> Memory<'a> {
     ) -> Result<u64, FaultKind> {
         let function = helpers::function(helper).ok_or(FaultKind::BadInstruction)?;
         self.check_arguments(maps, helper, args)?;
+        if helper == HelperId::SpinLock {
+            self.held.lock(args[0])?;
+        }
         exec.stack = self.frame_start(self.depth)..self.frame_start(self.floor);
         let [r1, r2, r3, r4, r5] = args;
         // SAFETY: `HelperFn`'s contract, argument by argument, is what was just checked; the execution context is
         // borrowed exclusively.
-        Ok(unsafe { function(r1, r2, r3, r4, r5, exec) })
-    }
-
-    fn check_arguments(&self, maps: &[Arc<Map>], helper: HelperId, args: [u64; 5]) -> Result<(), FaultKind> {
-        let proto = helper.proto();
-        let mut map: Option<&Map> = None;
-        for (i, arg) in proto.args.iter().enumerate() {
-            let value = args[i];
-            let size = args.get(i + 1).copied().unwrap_or(0);
-            let handed = |size: u64, access| match self.check(maps, value, size, access) {
-                Ok(Region::Stack | Region::MapValue) => true,
-                Ok(Region::Packet) => proto.pkt_access,
-                Ok(Region::Context) | Err(_) => false,
-            };
-            let fits = match arg {
-                ArgType::Anything => true,
-                ArgType::ConstSize => (1..=MAX_MEM_SIZE).contains(&value),
-                ArgType::ConstSizeOrZero => value <= MAX_MEM_SIZE,
-                ArgType::Ctx => {
-                    value == self.context_address() && matches!(self.context, ContextMemory::Skb(_))
-                }
-                ArgType::ConstMapPtr => {
-                    map = find_map(maps, value).filter(|map| map.prog_array().is_none());
-                    map.is_some()
-                }
-                ArgType::MapKey => {
-                    map.is_some_and(|map| handed(u64::from(map.spec().key_size), Access::Read))
-                }
-                ArgType::MapValue(MemAccess::Read) => {
-                    map.is_some_and(|map| handed(u64::from(map.spec().value_size), Access::Read))
-                }
-                ArgType::MemOrNull(_) if value == 0 && size == 0 => true,
-                ArgType::Mem(MemAccess::Read) | ArgType::MemOrNull(MemAccess::Read) => {
-                    handed(size, Access::Read)
-                }
-                ArgType::Mem(MemAccess::Fill) | ArgType::MemOrNull(MemAccess::Fill) => {
-                    handed(size, Access::Write)
-                }
-                // No helper of this engine takes one yet.
-                ArgType::CtxOrNull
-                | ArgType::MapValue(MemAccess::Fill | MemAccess::Change)
-                | ArgType::MapValueOrNull
-                | ArgType::Mem(MemAccess::Change)
-                | ArgType::MemOrNull(MemAccess::Change)
-                | ArgType::FixedMem(_, _)
-                | ArgType::ConstAllocSize
-                | ArgType::ConstStr
-                | ArgType::SpinLock
-                | ArgType::Timer
-                | ArgType::Func
-                | ArgType::StackOrNull
-                | ArgType::RingbufMem
-                | ArgType::SockCommon
-                | ArgType::BtfSockCommon
-                | ArgType::BtfSockCommonRelease
-                | ArgType::Dynptr(_) => false,
-            };
-            if !fits {
-                return Err(FaultKind::BadArgument(i as u8 + 1));
-            }
-        }
-        Ok(())
-    }
-
-    /// The live region that these bytes lie in, if it allows the access.
-    #[inline]
-    fn check(&self, maps: &[Arc<Map>], addr: u64, size: u64, access: Access) -> Result<Region, FaultKind> {
-        if self.in_frame(addr, size) {
-            Ok(Region::Stack)
-        } else {
-            self.check_others(maps, addr, size, access)
-        }
-    }
-
-    fn check_others(
-        &self,
-        maps: &[Arc<Map>],
-        addr: u64,
-        size: u64,
-        access: Access,
-    ) -> Result<Region, FaultKind> {
-        let inside = |start: u64, end: u64| addr >= start && addr < end && end - addr >= size;
-        match self.context {
-            ContextMemory::Skb(skb) => {
-                if inside(skb, skb + SkBuff::VISIBLE as u64) {
-                    return match access {
-                        Access::Write if addr < skb + SkBuff::READ_ONLY as u64 => {
-                            Err(FaultKind::ReadOnly { addr })
-                        }
-                        Access::Read | Access::Write => Ok(Region::Context),
-                    };
-                }
-                if let Some(skb) = self.skb()
-                    && inside(skb.data_meta, skb.data_end)
-                {
-                    return match access {
-                        Access::Write if !skb.is_exclusive() => Err(FaultKind::ReadOnly { addr }),
-                        Access::Read | Access::Write => Ok(Region::Packet),
-                    };
-                }
-            }
-            ContextMemory::Plain { addr: start, len } => {
-                if inside(start, start + len) {
-                    return match access {
-                        Access::Read => Ok(Region::Context),
-                        Access::Write => Err(FaultKind::ReadOnly { addr }),
-                    };
-                }
-            }
-        }
-        check_maps(maps, addr, size, access)
-    }
-
-    /// Whether these bytes lie in one frame of the program that runs.
-    #[inline]
-    fn in_frame(&self, addr: u64, size: u64) -> bool {
-        let below = self.stack_end.wrapping_sub(addr).wrapping_sub(1);
-        let frame = below / STRIDE;
-        if frame < self.floor as u64 || frame >= self.depth as u64 {
-            return false;
-        }
-        let offset = STRIDE - 1 - below % STRIDE;
-        offset + size.min(STRIDE) <= MAX_BPF_STACK as u64
+        let r0 = unsafe { function(r1, r2, r3, r4, r5, exec) };
+        Ok(self.note_call(maps, helper, args, r0))
     }
 
     /// Where a frame begins; of frame 0 the stack's end.
@@ -381,21 +250,17 @@ impl<'a> Memory<'a> {
     }
 }
 
-/// The program's map whose address a register holds.
-#[must_use]
-pub fn find_map(maps: &[Arc<Map>], address: u64) -> Option<&Map> {
-    maps.iter().map(|map| &**map).find(|map| map.address() == address)
-}
-
-fn check_maps(maps: &[Arc<Map>], addr: u64, size: u64, access: Access) -> Result<Region, FaultKind> {
-    let out_of_bounds = FaultKind::OutOfBounds { addr, size: u32::try_from(size).unwrap_or(u32::MAX) };
-    let (map, room) = maps.iter().find_map(|map| Some((map, map.value_room(addr)?))).ok_or(out_of_bounds)?;
-    if room < size {
-        return Err(out_of_bounds);
-    }
-    match (access, map.program_access()) {
-        (Access::Write, ProgramAccess::ReadOnly) => Err(FaultKind::ReadOnly { addr }),
-        (Access::Read, ProgramAccess::WriteOnly) => Err(out_of_bounds),
-        (Access::Read | Access::Write, _) => Ok(Region::MapValue),
+impl Drop for Memory<'_> {
+    /// A run that ends at a fault must not keep others waiting.
+    fn drop(&mut self) {
+        if let Some(lock) = self.held.take_lock() {
+            // SAFETY: 4 aligned bytes of a map value, checked when the lock was taken; the program's maps outlive the run.
+            unsafe { raw::store(lock, Size::W, 0) };
+        }
+        while let Some(record) = self.held.take_record() {
+            // SAFETY: a record of this run that nobody ended, in a ring of a map that outlives the run.
+            unsafe { helpers::end_record(record, Commit::Discard) };
+        }
+        self.held.forget_inner();
     }
 }

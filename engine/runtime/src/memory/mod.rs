@@ -9,11 +9,15 @@
 //! Two threads may write one map value at once: that is the program's affair, as in the kernel. Rust code therefore
 //! reaches map values as relaxed atomics and never holds a reference to their bytes.
 
+mod arguments;
 mod checked;
+mod held;
 mod raw;
+mod region;
 mod words;
 
-pub use checked::{Floor, MAX_FRAMES, Memory, Stack, find_map};
-pub(crate) use raw::{bytes, bytes_mut, copy_live};
+pub use checked::{Floor, MAX_FRAMES, Memory, Stack};
+pub(crate) use raw::{atomic32, atomic64, bytes, bytes_mut, copy_live};
 pub use raw::{load, store};
+pub use region::find_map;
 pub(crate) use words::{Words, padded, read_words, write_words};

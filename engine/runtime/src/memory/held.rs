@@ -1,0 +1,77 @@
+//! What an interpreted run has in hand between two helper calls.
+
+use std::sync::Arc;
+
+use crate::exec::FaultKind;
+use crate::maps::Map;
+
+/// Records reserved, inner maps looked up, a lock taken. Empty between runs; what it allocated is used again.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Address and bytes of the data of each record.
+    records: Vec<(u64, u64)>,
+    inner: Vec<Arc<Map>>,
+    lock: Option<u64>,
+}
+
+impl Held {
+    /// Whether these bytes lie in a record.
+    pub(super) fn has_record_bytes(&self, addr: u64, size: u64) -> bool {
+        self.records.iter().any(|(start, len)| {
+            addr.checked_sub(*start)
+                .and_then(|off| len.checked_sub(off))
+                .is_some_and(|room| size <= room && room > 0)
+        })
+    }
+
+    /// Whether a record's data begins here.
+    pub(super) fn has_record(&self, addr: u64) -> bool {
+        self.records.iter().any(|(start, _)| *start == addr)
+    }
+
+    pub(super) fn add_record(&mut self, addr: u64, len: u64) {
+        self.records.push((addr, len));
+    }
+
+    pub(super) fn end_record(&mut self, addr: u64) {
+        self.records.retain(|(start, _)| *start != addr);
+    }
+
+    pub(super) fn take_record(&mut self) -> Option<u64> {
+        self.records.pop().map(|(start, _)| start)
+    }
+
+    /// Inner maps looked up in this run: kept alive by it.
+    pub(super) fn inner(&self) -> &[Arc<Map>] {
+        &self.inner
+    }
+
+    pub(super) fn add_inner(&mut self, map: Arc<Map>) {
+        if !self.inner.iter().any(|held| Arc::ptr_eq(held, &map)) {
+            self.inner.push(map);
+        }
+    }
+
+    pub(super) fn forget_inner(&mut self) {
+        self.inner.clear();
+    }
+
+    /// Takes a lock; a second one would wait for ever, or for a run that waits for this one.
+    pub(super) fn lock(&mut self, addr: u64) -> Result<(), FaultKind> {
+        match self.lock.replace(addr) {
+            None => Ok(()),
+            held => {
+                self.lock = held;
+                Err(FaultKind::BadArgument(1))
+            }
+        }
+    }
+
+    pub(super) fn has_lock(&self, addr: u64) -> bool {
+        self.lock == Some(addr)
+    }
+
+    pub(super) fn take_lock(&mut self) -> Option<u64> {
+        self.lock.take()
+    }
+}
