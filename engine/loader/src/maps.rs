@@ -46,11 +46,7 @@ pub(crate) struct MapPlace {
 impl Maps {
     /// Reads every declaration: `.maps`, then legacy `maps`, then data sections.
     /// Of maps that are not supported only those that chosen programs refer to matter, if there are chosen ones.
-    pub(crate) fn read(
-        elf: &Elf<'_>,
-        types: Option<&Arc<Btf>>,
-        only: &[String],
-    ) -> Result<Maps, LoadError> {
+    pub(crate) fn read(elf: &Elf<'_>, types: Option<&Arc<Btf>>, only: &[String]) -> Result<Maps, LoadError> {
         let btf = types.map(|types| &**types);
         let mut maps = Maps::default();
         for (index, section) in elf.sections.iter().enumerate() {

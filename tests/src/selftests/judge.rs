@@ -22,6 +22,8 @@ pub struct Verdicts {
     pub ours: Said,
     /// The kernel of this machine, on the same instructions; `None` if it was not asked.
     pub kernel: Option<Said>,
+    /// Whether our message is in the kernel's log; `None` where not both refuse.
+    pub same_words: Option<bool>,
     /// What the runs returned, by engine.
     pub ran: Vec<Ran>,
 }
@@ -73,15 +75,22 @@ impl Judge {
                 return Verdicts {
                     ours: Said::Refuses(format!("loader: {error}")),
                     kernel: None,
+                    same_words: None,
                     ran: Vec::new(),
                 };
             }
         };
         let ours = ours(&programs[0]);
         let mut ran = Vec::new();
+        let mut same_words = None;
         let (kernel, instance) = match self.kernel.map(|kernel| load(kernel, trial, programs)) {
             Some(Ok(instance)) => (Some(Said::Accepts), Some(instance)),
-            Some(Err(refusal)) => (Some(Said::Refuses(refusal)), None),
+            Some(Err(Refusal { short, log })) => {
+                if let Said::Refuses(message) = &ours {
+                    same_words = Some(log.contains(message.lines().next().unwrap_or_default()));
+                }
+                (Some(Said::Refuses(short)), None)
+            }
             None => (None, None),
         };
         if ours == Said::Accepts {
@@ -95,7 +104,7 @@ impl Judge {
         if let Some(instance) = instance {
             run_kernel(&instance, trial, &mut ran);
         }
-        Verdicts { ours, kernel, ran }
+        Verdicts { ours, kernel, same_words, ran }
     }
 }
 
@@ -107,11 +116,18 @@ fn ours(program: &Arc<Program>) -> Said {
     }
 }
 
-fn load(kernel: Kernel, trial: &Trial, programs: &[Arc<Program>]) -> Result<KernelInstance, String> {
-    // Of the table tests' prog arrays the kernel's own drivers make the programs first; the order does not matter here.
+/// Why the kernel refuses: in a line, and its whole log.
+struct Refusal {
+    short: String,
+    log: String,
+}
+
+fn load(kernel: Kernel, trial: &Trial, programs: &[Arc<Program>]) -> Result<KernelInstance, Refusal> {
     KernelInstance::load_with_flags(kernel, programs, trial.flags).map_err(|error| match error {
-        LoadError::Program(refused) => format!("{}: {}", refused.error, last_words(&refused.log)),
-        error => error.to_string(),
+        LoadError::Program(refused) => {
+            Refusal { short: format!("{}: {}", refused.error, last_words(&refused.log)), log: refused.log }
+        }
+        error => Refusal { short: error.to_string(), log: String::new() },
     })
 }
 

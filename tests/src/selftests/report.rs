@@ -17,6 +17,9 @@ pub struct Report {
     false_refusals: Vec<String>,
     wrong_values: Vec<String>,
     suite_and_kernel: Vec<String>,
+    /// Refusals with the kernel's words, and all that both make.
+    same_words: (u32, u32),
+    other_words: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,6 +93,14 @@ impl Report {
         if verdicts.kernel.as_ref().is_some_and(|said| (*said == Said::Accepts) != (counts.ok == 1)) {
             self.suite_and_kernel.push(format!("{key}: the suite says {:?}, {kernel}", trial.expect));
         }
+        if let (Some(same), Said::Refuses(why)) = (verdicts.same_words, &verdicts.ours) {
+            self.same_words.0 += u32::from(same);
+            self.same_words.1 += 1;
+            if !same {
+                let first = why.lines().next().unwrap_or_default();
+                self.other_words.push(format!("{key}: {first:?} ({kernel})"));
+            }
+        }
         let ours = verdicts.ran.iter().filter(|ran| ran.engine != "kernel");
         for ran in ours {
             counts.runs += 1;
@@ -157,12 +168,15 @@ impl fmt::Display for Report {
         row("total", &total)?;
         let percent = 100.0 * f64::from(total.accepted) / f64::from(total.ok.max(1));
         writeln!(f, "accepted of those expected to load: {percent:.2} %")?;
+        let (same, both) = self.same_words;
+        writeln!(f, "refusals in the kernel's words: {same} of {both} that both make")?;
         for (title, lines) in [
             ("accepted, though they should be refused", &self.false_accepts),
             ("accepted, though they should be refused: explained", &self.explained),
             ("refused, though they should load", &self.false_refusals),
             ("wrong return values", &self.wrong_values),
             ("the suite and this kernel differ", &self.suite_and_kernel),
+            ("refused in other words than the kernel's", &self.other_words),
         ] {
             writeln!(f, "\n{title}: {}", lines.len())?;
             lines.iter().try_for_each(|line| writeln!(f, "  {line}"))?;

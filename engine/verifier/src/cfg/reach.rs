@@ -6,7 +6,8 @@ use crate::error::{Checked, ErrorKind, Refusal};
 /// Where paths part and meet.
 #[derive(Debug, Default)]
 pub(crate) struct Edges {
-    /// Slots at which states are compared with earlier ones: branches, their targets, calls and the slots behind.
+    /// Slots at which states are compared with earlier ones: branches, their targets, calls, the slots
+    /// behind and the functions called.
     pub(crate) is_join: Vec<bool>,
     /// Slots that are not only reached from the one before: the way here must be written down to be walked back.
     pub(crate) is_jump: Vec<bool>,
@@ -41,6 +42,7 @@ pub(crate) fn check(insns: &[Insn]) -> Checked<Edges> {
             let target = (pc as i64 + 1 + i64::from(insn.imm)) as usize;
             edges.mark_join(pc);
             edges.mark_join(pc + slots);
+            edges.mark_join(target);
             edges.mark_jump(pc + slots);
             edges.mark_jump(target);
             pending.push(target);

@@ -85,7 +85,7 @@ fn direct_value(map: &MapSpec, off: u32) -> Checked {
     }
     if map.max_entries != 1 || off >= map.value_size {
         return invalid(format!(
-            "invalid access to map value pointer, value_size={} off={off} ({} entries)",
+            "invalid access to map value pointer, value_size={} off={off}\nthe map has {} entries",
             map.value_size, map.max_entries
         ));
     }

@@ -34,6 +34,9 @@ impl ContextAccess {
 /// A pointer as programs get it: nothing added (linux: __check_ptr_off_reg()).
 pub(crate) fn unmodified(reg: Reg, pointer: &RegState) -> Checked {
     let (n, name) = (reg.number(), pointer.type_name());
+    if pointer.off < 0 {
+        refuse!(Access, "negative offset {name} ptr R{n} off={} disallowed", pointer.off);
+    }
     match pointer.value.as_const() {
         Some(0) if pointer.off == 0 => Ok(()),
         Some(var) => {

@@ -38,7 +38,7 @@ pub(crate) fn check(code: &Code, stack_depth: &[u16]) -> Checked {
         above = below;
     }
     if above.iter().any(Option::is_some) {
-        refuse!(TooBig, "the call stack of {} frames is too deep !", MAX_CALL_FRAMES + 1);
+        refuse!(TooBig, "the call stack of {} frames is too deep !", MAX_CALL_FRAMES);
     }
     Ok(())
 }

@@ -221,6 +221,9 @@ fn check_memory(
     if value.is_null() && piece.size == 0 && piece.empty == Empty::Allowed {
         return Ok(());
     }
+    if value.is_null() {
+        refuse!(Access, "R{} type=scalar expected=fp", reg.number());
+    }
     expect_memory(reg, value)?;
     let fills = piece.access != MemAccess::Read;
     if value.kind.is_packet() {

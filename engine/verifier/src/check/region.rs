@@ -4,7 +4,7 @@ use bpfreplay_isa::Reg;
 use bpfreplay_uapi::limits::MAX_VAR_OFF;
 
 use crate::error::{Checked, refuse};
-use crate::state::{RegState, RegType};
+use crate::state::{PacketRange, RegState, RegType};
 
 /// How many bytes from the pointer's base are there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,9 +35,8 @@ fn fixed(reg: Reg, pointer: &RegState, off: i64, size: i64, region: Region, empt
         }
         RegType::Packet | RegType::PacketMeta => refuse!(
             Access,
-            "invalid access to packet, off={off} size={size}, R{n}(id={},off={},r={})",
+            "invalid access to packet, off={off} size={size}, R{n}(id={},off={off},r={})",
             pointer.id,
-            pointer.off,
             pointer.range.bytes()
         ),
         RegType::NotInit
@@ -96,6 +95,9 @@ pub(crate) fn packet(reg: Reg, pointer: &RegState, off: i64, size: i64, empty: E
             Access,
             "R{n} min value is negative, either use unsigned index or do a if (index >=0) check."
         );
+    }
+    if matches!(pointer.range, PacketRange::AtEnd | PacketRange::BeyondEnd) {
+        refuse!(Invalid, "R{n} offset is outside of the packet");
     }
     let region = Region { size: pointer.range.bytes() };
     if let Err(refusal) = fixed(reg, pointer, off + i64::from(pointer.off), size, region, empty) {
