@@ -126,6 +126,14 @@ impl KernelInstance {
         Ok(())
     }
 
+    /// The verifier's log of a program that is loaded with the maps of the others and forgotten.
+    #[must_use]
+    pub fn log_of(&self, program: &Program, level: u32) -> String {
+        let btf = program.btf.as_ref().filter(|_| !program.funcs.is_empty());
+        let btf = btf.and_then(|btf| self.kernel.load_btf(btf).ok());
+        self.kernel.verifier_log(program, &self.with_map_fds(program), btf.as_ref(), level)
+    }
+
     /// Takes a program out: closing it is the caller's.
     pub fn remove(&mut self, name: &str) -> Option<Fd> {
         self.programs.remove(name)

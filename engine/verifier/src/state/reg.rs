@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use crate::scalar::Scalar;
 
 /// What a register holds (linux: enum bpf_reg_type). Part of the type: which object, never where in it.
@@ -194,82 +192,5 @@ impl RegState {
             self.off = 0;
             self.linked_by_offset = false;
         }
-    }
-
-    /// In the kernel's log form: `pkt(off=14,r=14)`, `scalar(umax=255,var_off=(0x0; 0xff))`, `7`.
-    pub(crate) fn describe(&self) -> String {
-        let mut parts = Vec::new();
-        if self.is_scalar() {
-            if let Some(x) = self.as_const() {
-                return format!("{}", x as i64);
-            }
-        } else {
-            match self.kind {
-                RegType::NotInit => return "?".to_owned(),
-                RegType::Stack { frame } => {
-                    let mut out = String::from("fp");
-                    if frame != 0 {
-                        let _ = write!(out, "[{frame}]");
-                    }
-                    if let Some(var) = self.value.as_const() {
-                        let _ = write!(out, "{:+}", i64::from(self.off).wrapping_add(var as i64));
-                        return out.replace("fp+0", "fp0").replace("]+0", "]0");
-                    }
-                    return format!("{out}(off={},{})", self.off, self.describe_value().join(","));
-                }
-                RegType::MapPtr { map } | RegType::MapValue { map } | RegType::MapKey { map } => {
-                    parts.push(format!("map={map}"));
-                }
-                RegType::Mem { size } => parts.push(format!("sz={size}")),
-                RegType::Func { function } => parts.push(format!("func#{function}")),
-                RegType::Scalar
-                | RegType::Ctx
-                | RegType::Packet
-                | RegType::PacketMeta
-                | RegType::PacketEnd
-                | RegType::SockCommon => {}
-            }
-        }
-        if self.id != 0 {
-            parts.push(format!("id={}", self.id));
-        }
-        if self.off != 0 {
-            parts.push(format!("off={}", self.off));
-        }
-        if self.kind.is_packet() {
-            parts.push(match self.range {
-                PacketRange::Bytes(bytes) => format!("r={bytes}"),
-                PacketRange::AtEnd => "r=at end".to_owned(),
-                PacketRange::BeyondEnd => "r=beyond end".to_owned(),
-            });
-        }
-        if self.is_scalar() || self.value.as_const() != Some(0) {
-            parts.extend(self.describe_value());
-        }
-        format!("{}({})", self.type_name(), parts.join(","))
-    }
-
-    fn describe_value(&self) -> Vec<String> {
-        let (b64, b32, unknown) = (self.value.b64, self.value.b32, Scalar::UNKNOWN);
-        let mut parts = Vec::new();
-        let mut part = |name: &str, x: i128, shown: bool| {
-            if shown {
-                parts.push(format!("{name}={x}"));
-            }
-        };
-        part("smin", b64.smin.into(), b64.smin != unknown.b64.smin && b64.smin != 0);
-        part("smax", b64.smax.into(), b64.smax != unknown.b64.smax);
-        part("umin", b64.umin.into(), b64.umin != 0);
-        part("umax", b64.umax.into(), b64.umax != unknown.b64.umax && b64.umax as i64 != b64.smax);
-        let narrow = b64.umax <= u64::from(u32::MAX);
-        part("smin32", b32.smin.into(), !narrow && b32.smin != i32::MIN && b32.smin != 0);
-        part("smax32", b32.smax.into(), !narrow && b32.smax != i32::MAX);
-        part("umin32", b32.umin.into(), !narrow && b32.umin != 0);
-        part("umax32", b32.umax.into(), !narrow && b32.umax != u32::MAX);
-        let tnum = self.value.known_bits();
-        if tnum.mask != u64::MAX {
-            parts.push(format!("var_off={tnum}"));
-        }
-        parts
     }
 }
