@@ -30,7 +30,10 @@ const WALLS: &[(&str, &[&str])] = &[
     ("bench", &["loader", "runtime", "instance", "tc", "replay", "parsers", "pcaps", "tests"]),
     (
         "tests",
-        &["isa", "uapi", "program", "loader", "verifier", "runtime", "instance", "tc", "replay", "parsers"],
+        &[
+            "isa", "uapi", "btf", "program", "loader", "verifier", "runtime", "instance", "tc", "replay",
+            "parsers",
+        ],
     ),
 ];
 
