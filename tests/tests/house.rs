@@ -30,10 +30,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("bench", &["loader", "runtime", "instance", "tc", "replay", "parsers", "pcaps", "tests"]),
     (
         "tests",
-        &[
-            "isa", "uapi", "btf", "program", "loader", "verifier", "runtime", "instance", "tc", "replay",
-            "parsers",
-        ],
+        &["isa", "uapi", "program", "loader", "verifier", "runtime", "instance", "tc", "replay", "parsers"],
     ),
 ];
 

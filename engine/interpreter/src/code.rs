@@ -11,9 +11,14 @@ use crate::prepare::PrepareError;
 #[derive(Debug)]
 pub(crate) struct Code {
     steps: Box<[Step]>,
+    /// Steps whose addresses are taken: functions that helpers may call, ascending.
+    callbacks: Box<[u32]>,
     /// The xlated slot of each step.
     slots: Box<[u32]>,
 }
+
+/// Where the addresses of functions begin: where nothing else is.
+const CALLBACKS: u64 = 0xffff_f000_0000_0000;
 
 /// One instruction, ready to run.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +34,8 @@ impl Code {
     pub(crate) fn new(xlated: &[Insn], maps: &[Arc<Map>]) -> Result<Code, PrepareError> {
         let decoded = decode_program(xlated).map_err(PrepareError::Decode)?;
         let slots: Box<[u32]> = decoded.iter().map(|&(slot, _)| slot as u32).collect();
+        let mut callbacks = Vec::new();
         let steps = decoded.into_iter().map(|(slot, instruction)| {
-            let instruction = link(slot, instruction, maps)?;
             let target = match target(slot, instruction) {
                 None => 0,
                 Some(target) => match u32::try_from(target).map(|target| slots.binary_search(&target)) {
@@ -38,14 +43,28 @@ impl Code {
                     Ok(Err(_)) | Err(_) => return Err(PrepareError::BadTarget { pc: slot, target }),
                 },
             };
+            let instruction = if let Instruction::LoadImm64 { dst, value: Imm64::Func(_) } = instruction {
+                callbacks.push(target);
+                Instruction::LoadImm64 { dst, value: Imm64::Const(CALLBACKS | u64::from(target)) }
+            } else {
+                link(slot, instruction, maps)?
+            };
             Ok(Step { instruction, target })
         });
-        Ok(Code { steps: steps.collect::<Result<_, PrepareError>>()?, slots })
+        let steps = steps.collect::<Result<_, PrepareError>>()?;
+        callbacks.sort_unstable();
+        Ok(Code { steps, callbacks: callbacks.into(), slots })
     }
 
     #[inline]
     pub(crate) fn step(&self, index: u32) -> Option<&Step> {
         self.steps.get(index as usize)
+    }
+
+    /// The function a register names, as `ld_imm64` left it there.
+    pub(crate) fn callback(&self, address: u64) -> Option<u32> {
+        let step = u32::try_from(address.checked_sub(CALLBACKS)?).ok()?;
+        self.callbacks.binary_search(&step).is_ok().then_some(step)
     }
 
     /// The xlated slot of a step; for the one after the last, the end of the program.
@@ -58,7 +77,9 @@ impl Code {
 /// The slot a jump or program-local call goes to.
 fn target(slot: usize, instruction: Instruction) -> Option<i64> {
     let off = match instruction {
-        Instruction::Jump { off, .. } | Instruction::Call(CallTarget::Local(off)) => i64::from(off),
+        Instruction::Jump { off, .. }
+        | Instruction::Call(CallTarget::Local(off))
+        | Instruction::LoadImm64 { value: Imm64::Func(off), .. } => i64::from(off),
         Instruction::JumpIf { off, .. } | Instruction::MayGoto { off } => i64::from(off),
         Instruction::Alu { .. }
         | Instruction::Neg { .. }

@@ -24,6 +24,7 @@
 // A new instruction or operation must break every match that does not handle it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod callback;
 mod code;
 mod machine;
 mod prepare;

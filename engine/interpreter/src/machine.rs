@@ -65,7 +65,12 @@ impl Machine<'_> {
 
     /// Runs a function in a new frame. A tail call in it goes on in the same frame and returns to the same caller
     /// (spec: it replaces only that subprogram's frame).
-    fn function(&mut self, program: &InterpretedProgram, start: u32, depth: usize) -> Result<u64, Fault> {
+    pub(crate) fn function(
+        &mut self,
+        program: &InterpretedProgram,
+        start: u32,
+        depth: usize,
+    ) -> Result<u64, Fault> {
         let caller_fp = self.get(Reg::FP);
         let fp = self.memory.push_frame().map_err(|kind| program.fault(start, kind))?;
         self.set(Reg::FP, fp);
@@ -157,8 +162,12 @@ impl Machine<'_> {
                 },
                 Instruction::Call(CallTarget::Helper(id)) => {
                     let helper = HelperId::from_id(id).ok_or_else(|| fault(FaultKind::BadInstruction))?;
-                    let args = Reg::ARGS.map(|reg| self.get(reg));
-                    let r0 = self.memory.call(program.maps(), helper, args, self.exec).map_err(fault)?;
+                    let r0 = if matches!(helper, HelperId::Loop | HelperId::ForEachMapElem) {
+                        self.helper_with_callback(program, helper, at, depth)?
+                    } else {
+                        let args = Reg::ARGS.map(|reg| self.get(reg));
+                        self.memory.call(program.maps(), helper, args, self.exec).map_err(fault)?
+                    };
                     self.set(Reg::R0, r0);
                     self.clobber();
                 }
@@ -207,7 +216,7 @@ impl Machine<'_> {
     }
 
     #[inline]
-    fn set(&mut self, reg: Reg, value: u64) {
+    pub(crate) fn set(&mut self, reg: Reg, value: u64) {
         self.regs[reg.index()] = value;
     }
 

@@ -31,6 +31,7 @@ mod encode;
 mod group;
 mod insn;
 mod instruction;
+mod kernel_text;
 mod reg;
 
 pub use assemble::{AssembleError, AssembleErrorKind, Assembly, Symbols, assemble};
@@ -39,5 +40,6 @@ pub use encode::encode;
 pub use group::Group;
 pub use insn::{Class, Insn};
 pub use instruction::{CallTarget, Imm64, Instruction, Operand, PacketIndex};
+pub use kernel_text::{KernelText, Names};
 pub use ops::{AluOp, AtomicOp, EndianOp, JmpOp, Size, Width};
 pub use reg::Reg;

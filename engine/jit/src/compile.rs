@@ -158,8 +158,10 @@ impl Compiler<'_> {
             Imm64::BtfId(_) => {
                 return Err(self.unsupported(pc, instruction, "there are no kernel variables here"));
             }
-            Imm64::Func(_) => {
-                return Err(self.unsupported(pc, instruction, "no helper of this engine takes a callback"));
+            Imm64::Func(off) => {
+                let function = self.target(pc, instruction, off)?;
+                mem::load_address(&mut self.asm, Gpr::of(dst), function);
+                return Ok(());
             }
             Imm64::MapIndex(_) | Imm64::MapIndexValue { .. } => {
                 return Err(self.unsupported(
@@ -282,7 +284,9 @@ fn targets(instructions: &[(usize, Instruction)], slots: usize) -> Vec<bool> {
     let mut targets = vec![false; slots];
     for &(pc, instruction) in instructions {
         let off = match instruction {
-            Instruction::Jump { off, .. } | Instruction::Call(CallTarget::Local(off)) => off,
+            Instruction::Jump { off, .. }
+            | Instruction::Call(CallTarget::Local(off))
+            | Instruction::LoadImm64 { value: Imm64::Func(off), .. } => off,
             Instruction::JumpIf { off, .. } | Instruction::MayGoto { off } => i32::from(off),
             Instruction::Alu { .. }
             | Instruction::Neg { .. }

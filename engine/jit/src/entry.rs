@@ -6,36 +6,47 @@ use std::mem;
 use std::sync::Arc;
 
 use bpfreplay_runtime::ExecutionContext;
+use bpfreplay_runtime::helpers::CallBack;
 
 use crate::arena::{Arena, Image};
 use crate::emit::entry;
 use crate::error::JitError;
 use crate::x64::{Assembler, Cpu};
 
-/// The entry stub of an arena.
+/// The stubs of an arena: the way in, and the way back in for helpers that call functions of the program.
 #[derive(Debug)]
 pub(crate) struct EntryStub {
     image: Image,
+    /// Where in the image the second begins.
+    call_back: usize,
 }
 
 type Enter =
     unsafe extern "sysv64" fn(ctx: *mut c_void, exec: *mut ExecutionContext, tail_entry: usize) -> u64;
 
 impl EntryStub {
-    /// Emits the stub into an arena.
+    /// Emits the stubs into an arena.
     pub(crate) fn new(arena: &Arc<Arena>, cpu: Cpu) -> Result<EntryStub, JitError> {
         let mut asm = Assembler::new(cpu, arena.near());
         entry::stub(&mut asm);
+        let call_back = asm.offset();
+        entry::call_back(&mut asm);
         let code = asm.finish().map_err(|error| JitError::Assemble {
             program: "entry stub".to_owned(),
             message: error.to_string(),
         })?;
-        Ok(EntryStub { image: arena.publish(code)? })
+        Ok(EntryStub { image: arena.publish(code)?, call_back })
     }
 
     /// The address of the stub.
     pub(crate) fn address(&self) -> usize {
         self.image.address()
+    }
+
+    /// The stub by which helpers call functions of programs.
+    pub(crate) fn call_back(&self) -> CallBack {
+        // SAFETY: at this address lies `emit::entry::call_back`, which is a function of this type.
+        unsafe { mem::transmute::<usize, CallBack>(self.image.address() + self.call_back) }
     }
 }
 

@@ -61,7 +61,7 @@ impl Jit {
             info,
             entry: Entry { stub: self.stub.address(), tail_entry: image.address() },
             image,
-            _stub: Arc::clone(&self.stub),
+            stub: Arc::clone(&self.stub),
             offsets: compiled.offsets,
             _maps: maps.to_vec(),
             cpus: maps.iter().filter(|map| map.is_per_cpu()).map(|map| map.cpus()).min().unwrap_or(u32::MAX),

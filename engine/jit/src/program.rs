@@ -17,8 +17,8 @@ pub struct JitedProgram {
     pub(crate) info: ProgramInfo,
     pub(crate) image: Image,
     pub(crate) entry: Entry,
-    /// What keeps the stub where it is.
-    pub(crate) _stub: Arc<EntryStub>,
+    /// What keeps the stubs where they are.
+    pub(crate) stub: Arc<EntryStub>,
     pub(crate) offsets: Vec<u32>,
     /// What the code has addresses of.
     pub(crate) _maps: Vec<Arc<Map>>,
@@ -83,6 +83,7 @@ impl Executable for JitedProgram {
         };
         batch.fault = None;
         batch.stack = readable_stack();
+        batch.call_back = Some(self.stub.call_back());
         // SAFETY: only `Jit::prepare` makes programs, from verified ones; the context is of the program's kind, as
         // just checked, and borrowed until run returns (plain contexts are read-only to the verifier); a batch holds
         // an epoch guard.

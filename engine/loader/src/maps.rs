@@ -3,7 +3,6 @@
 mod btf_defined;
 mod data;
 mod legacy;
-mod special;
 mod types;
 pub(crate) mod values;
 

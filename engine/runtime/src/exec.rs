@@ -5,7 +5,7 @@ use crossbeam_epoch as epoch;
 
 use crate::executable::ProgramId;
 use crate::gate::Inside;
-use crate::helpers::Trace;
+use crate::helpers::{CallBack, Trace};
 use crate::memory::Stack;
 use crate::tail_call::TailCallFailures;
 
@@ -34,6 +34,8 @@ pub struct ExecutionContext {
     /// The program stack of the run, for helpers that are handed addresses no prototype checks (`%s`). Set by the
     /// engine; empty means that nothing on the stack is readable to them.
     pub stack: Range<u64>,
+    /// How helpers call functions of a jited program; set by the engine.
+    pub call_back: Option<CallBack>,
     /// Frames of interpreted runs.
     pub frames: Stack,
     /// Why the interpreter ended this run early.
@@ -120,6 +122,7 @@ impl ExecutionContext {
             prandom: u64::from(cpu).wrapping_add(0x9e37_79b9_7f4a_7c15),
             redirect: None,
             stack: 0..0,
+            call_back: None,
             frames: Stack::new(),
             fault: None,
             tail_call_failures: TailCallFailures::default(),

@@ -4,11 +4,12 @@ use bpfreplay_isa::{Class, DecodeErrorKind, Insn, Instruction, Operand, PacketIn
 use bpfreplay_program::Program;
 
 use crate::cfg::Code;
-use crate::error::{ErrorKind, Refusal, VerifierError};
+use crate::error::{ErrorKind, Evidence, Refusal, VerifierError};
+use crate::log::RegText;
 use crate::state::{RegType, State};
 
 /// The public error of a refusal.
-pub(crate) fn error(program: &Program, refusal: Refusal, registers: String) -> VerifierError {
+pub(crate) fn error(program: &Program, refusal: Refusal, registers: String, log: String) -> VerifierError {
     let pc = refusal.pc;
     let at = pc.map(|pc| pc as usize);
     VerifierError {
@@ -18,7 +19,8 @@ pub(crate) fn error(program: &Program, refusal: Refusal, registers: String) -> V
         line: at.and_then(|pc| program.line_at(pc)).cloned().map(Box::new),
         instruction: at.and_then(|pc| instruction_text(program, pc)),
         registers,
-        program: program.name.clone(),
+        program: program.name.as_str().into(),
+        evidence: Box::new(Evidence { log }),
     }
 }
 
@@ -31,13 +33,14 @@ fn instruction_text(program: &Program, pc: usize) -> Option<String> {
 }
 
 /// What is known of the registers the instruction uses: `R1=ctx() R2=pkt(r=14)`.
-pub(crate) fn registers(code: &Code, pc: usize, state: &State) -> String {
+pub(crate) fn registers(program: &Program, code: &Code, pc: usize, state: &State) -> String {
     let used = match code.decoded.get(pc) {
         Some(Ok(instruction)) => used(*instruction),
         Some(Err(_)) | None => Vec::new(),
     };
     let known = used.into_iter().filter(|&reg| state.reg(reg).kind != RegType::NotInit);
-    let texts: Vec<_> = known.map(|reg| format!("R{}={}", reg.number(), state.reg(reg).describe())).collect();
+    let text = |reg| RegText { reg: state.reg(reg), frame: state.depth(), maps: &program.maps };
+    let texts: Vec<_> = known.map(|reg| format!("R{}={}", reg.number(), text(reg))).collect();
     texts.join(" ")
 }
 

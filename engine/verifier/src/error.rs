@@ -21,7 +21,16 @@ pub struct VerifierError {
     /// What was known of the registers that the instruction uses, in the kernel's log form: `R2=pkt(r=0)`.
     pub registers: String,
     /// The name of the program.
-    pub program: String,
+    pub program: Box<str>,
+    /// How it came to that.
+    pub evidence: Box<Evidence>,
+}
+
+/// What led to a refusal.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// The verifier's log at the level asked for; it ends with the message and the line of totals.
+    pub log: String,
 }
 
 /// What sort of rule a program broke.

@@ -11,7 +11,9 @@
 //! The contract is the Linux kernel's (6.18): what it accepts runs, what is unsafe never does, and a refusal begins
 //! with the kernel's own words. The three types to know: [`VerifiedProgram`], [`Facts`], [`VerifierError`].
 //!
-//! Deliberately not here: running anything, maps with values, the log of every state (part of a later step).
+//! `log` writes down what was explored, in the kernel's form.
+//!
+//! Deliberately not here: running anything, maps with values.
 //! Programs count as privileged: pointers may be stored, compared and returned.
 //!
 //! Read first: the module docs of `explore` (why pruning is sound), then `state`, then any file of `transfer`.
@@ -23,6 +25,7 @@ mod diagnose;
 mod error;
 mod explore;
 mod facts;
+mod log;
 mod rewrite;
 mod scalar;
 mod state;
@@ -33,6 +36,7 @@ mod transfer;
 mod verified;
 mod verify;
 
-pub use error::{ErrorKind, VerifierError};
+pub use error::{ErrorKind, Evidence, VerifierError};
+pub use log::{LOG_BYTES_MAX, LogKeep, LogLevel, LogWindow};
 pub use verified::{Facts, MapAccess, Subprog, TailCallSite, VerifiedProgram};
-pub use verify::{LogLevel, Options, verify};
+pub use verify::{Options, verify, verify_within};

@@ -5,13 +5,14 @@ use bpfreplay_program::{ArgKind, FuncInfo, Program};
 use bpfreplay_uapi::ContextLayout;
 
 use crate::cfg::Code;
-use crate::error::{Checked, VerifierError, refuse};
+use crate::error::{Checked, Refusal, VerifierError, refuse};
 use crate::explore::Env;
 use crate::facts;
-use crate::rewrite::{self, ContextKind};
-use crate::state::{Frame, FrameKind, MemSort, RegState, RegType, State};
-use crate::verified::VerifiedProgram;
-use crate::{check, diagnose};
+use crate::log::{Log, LogLevel, LogWindow};
+use crate::rewrite::{self, ContextKind, Xlated};
+use crate::state::{Frame, FrameKind, RegState, RegType, State};
+use crate::verified::{Facts, Subprog, VerifiedProgram};
+use crate::{cfg, check, diagnose};
 
 /// How to verify.
 #[derive(Clone, Copy, Debug)]
@@ -22,16 +23,6 @@ pub struct Options<'a> {
     pub log: LogLevel,
 }
 
-/// What the verifier's log has in it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum LogLevel {
-    /// Nothing.
-    #[default]
-    Off,
-    /// The last line of the kernel's log: how much was processed.
-    Stats,
-}
-
 /// Accepts a program, and turns it into what engines run, or refuses it.
 ///
 /// # Errors
@@ -39,24 +30,58 @@ pub enum LogLevel {
 /// The first rule the program breaks, in the kernel's order and words; or the first feature it uses that this engine
 /// does not have, by name.
 pub fn verify(program: Arc<Program>, options: &Options<'_>) -> Result<VerifiedProgram, VerifierError> {
-    let whole = |refusal| diagnose::error(&program, refusal, String::new());
-    let code = Code::build(&program).map_err(whole)?;
-    let mut env = Env::new(&program, &code);
+    verify_within(program, options, LogWindow::default())
+}
+
+/// As [`verify`], with a log as long as `window` says.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub fn verify_within(
+    program: Arc<Program>,
+    options: &Options<'_>,
+    window: LogWindow,
+) -> Result<VerifiedProgram, VerifierError> {
+    let mut log = Log::new(options.log, window);
+    let judged = judge(&program, options, &mut log);
+    if let Err((refusal, _)) = &judged {
+        log.line(&refusal.message);
+    }
+    let log = log.finish();
+    match judged {
+        Ok(Accepted { xlated: Xlated { insns, orig_pc, .. }, subprogs, facts }) => {
+            Ok(VerifiedProgram { program, xlated: insns, orig_pc, subprogs, facts, log })
+        }
+        Err((refusal, registers)) => Err(diagnose::error(&program, refusal, registers, log)),
+    }
+}
+
+/// What comes of a program that is accepted.
+struct Accepted {
+    xlated: Xlated,
+    subprogs: Vec<Subprog>,
+    facts: Facts,
+}
+
+/// A refusal, and what was known of the registers there.
+type Judged<T = ()> = Result<T, (Refusal, String)>;
+
+fn judge(program: &Program, options: &Options<'_>, log: &mut Log) -> Judged<Accepted> {
+    let whole = |refusal| (refusal, String::new());
+    log.functions(cfg::function_starts(&program.insns));
+    let code = Code::build(program).map_err(whole)?;
+    let mut env = Env::new(program, &code, log);
 
     let main = State::new(entry_frame(FrameKind::Main, 0), 0);
-    let refused = |(refusal, registers)| diagnose::error(&program, refusal, registers);
-    env.explore(main, 0).map_err(refused)?;
-    explore_globals(&mut env).map_err(refused)?;
+    env.explore(main, 0)?;
+    explore_globals(&mut env)?;
     check::depth::check(&code, &env.stack_depth).map_err(whole)?;
 
     let context = ContextKind::of(program.prog_type);
     let xlated = rewrite::rewrite(&code, &env.notes, options.layout, context).map_err(whole)?;
-    let log = match options.log {
-        LogLevel::Off => String::new(),
-        LogLevel::Stats => env.stats(),
-    };
     let (subprogs, facts) = facts::collect(&code, &env, &xlated);
-    Ok(VerifiedProgram { program, xlated: xlated.insns, orig_pc: xlated.orig_pc, subprogs, facts, log })
+    Ok(Accepted { xlated, subprogs, facts })
 }
 
 /// r1 is the context.
@@ -68,16 +93,19 @@ fn entry_frame(kind: FrameKind, function: usize) -> Frame {
 
 /// Every global function that is called, each once, by its prototype; they may call more of them
 /// (linux: do_check_subprogs()).
-fn explore_globals(env: &mut Env<'_>) -> Result<(), (crate::error::Refusal, String)> {
+fn explore_globals(env: &mut Env<'_>) -> Judged {
     let mut done = std::collections::BTreeSet::new();
     while let Some(&next) = env.globals.difference(&done).next() {
         done.insert(next);
         let start = env.code.functions[next].start;
+        let name = env.program.funcs.get(next).map_or("", |info| &info.name);
+        env.log.validating(name, next);
         let mut frame = Frame::new(FrameKind::Global, next as u32, 0);
         if let Some(info) = env.program.funcs.get(next) {
             arguments(env, &mut frame, info).map_err(|refusal| (refusal.at(start), String::new()))?;
         }
         env.explore(State::new(frame, start as u32), start)?;
+        env.log.is_safe(name, next);
     }
     Ok(())
 }
@@ -90,11 +118,7 @@ fn arguments(env: &mut Env<'_>, frame: &mut Frame, info: &FuncInfo) -> Checked {
             ArgKind::Ctx => RegState::pointer(RegType::Ctx),
             ArgKind::Mem { size, nonnull } => {
                 let id = if *nonnull { 0 } else { env.new_id() };
-                RegState {
-                    nullable: !nonnull,
-                    id,
-                    ..RegState::pointer(RegType::Mem { size: *size, sort: MemSort::Plain })
-                }
+                RegState { nullable: !nonnull, id, ..RegState::pointer(RegType::Mem { size: *size }) }
             }
             ArgKind::Other(what) => {
                 refuse!(Unsupported, "{} of global function {} is not supported", what, info.name)

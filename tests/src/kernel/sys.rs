@@ -260,36 +260,26 @@ impl Kernel {
         btf: Option<&Fd>,
         prog_flags: u32,
     ) -> Result<Fd, (io::Error, String)> {
-        let mut license = program.license.clone().into_bytes();
-        license.push(0);
-        let (funcs, lines) = match btf {
-            Some(_) => (func_info(program), line_info(program)),
-            None => (Vec::new(), Vec::new()),
-        };
-        let mut attr = ProgLoad {
-            prog_type: program.prog_type.id(),
-            insn_cnt: insns.len() as u32,
-            insns: insns.as_ptr() as u64,
-            license: license.as_ptr() as u64,
-            prog_flags,
-            prog_name: object_name(&program.name),
-            expected_attach_type: program.expected_attach_type,
-            prog_btf_fd: btf.map_or(0, |fd| fd.as_raw_fd() as u32),
-            func_info_rec_size: size_of::<FuncInfoRec>() as u32,
-            func_info: funcs.as_ptr() as u64,
-            func_info_cnt: funcs.len() as u32,
-            line_info_rec_size: size_of::<LineInfoRec>() as u32,
-            line_info: lines.as_ptr() as u64,
-            line_info_cnt: lines.len() as u32,
-            ..ProgLoad::default()
-        };
-        if let Ok(fd) = bpf(PROG_LOAD, &mut attr) {
-            return Ok(owned(fd));
-        }
-        // Again with a log: a log too small for an accepted program would make the load fail.
-        let mut log = vec![0u8; LOG_SIZE];
-        (attr.log_level, attr.log_size, attr.log_buf) = (1, LOG_SIZE as u32, log.as_mut_ptr() as u64);
-        bpf(PROG_LOAD, &mut attr).map(owned).map_err(|error| (error, text(&log)))
+        with_load_attr(program, insns, btf, prog_flags, |attr| {
+            if let Ok(fd) = bpf(PROG_LOAD, attr) {
+                return Ok(owned(fd));
+            }
+            // Again with a log: a log too small for an accepted program would make the load fail.
+            let mut log = vec![0u8; LOG_SIZE];
+            (attr.log_level, attr.log_size, attr.log_buf) = (1, LOG_SIZE as u32, log.as_mut_ptr() as u64);
+            bpf(PROG_LOAD, attr).map(owned).map_err(|error| (error, text(&log)))
+        })
+    }
+
+    /// The verifier's log of a load, whatever comes of it; the end of one that is longer than a mebibyte.
+    #[must_use]
+    pub fn verifier_log(self, program: &Program, insns: &[Insn], btf: Option<&Fd>, level: u32) -> String {
+        with_load_attr(program, insns, btf, 0, |attr| {
+            let mut log = vec![0u8; LOG_SIZE];
+            (attr.log_level, attr.log_size, attr.log_buf) = (level, LOG_SIZE as u32, log.as_mut_ptr() as u64);
+            drop(bpf(PROG_LOAD, attr).map(owned));
+            text(&log)
+        })
     }
 
     /// `BPF_PROG_TEST_RUN` with a context buffer in and out, so that `wire_len` is set.
@@ -383,6 +373,40 @@ fn object_name(name: &str) -> [u8; 16] {
         *to = if from.is_ascii_alphanumeric() || from == b'_' || from == b'.' { from } else { b'_' };
     }
     out
+}
+
+/// What `BPF_PROG_LOAD` is asked.
+fn with_load_attr<T>(
+    program: &Program,
+    insns: &[Insn],
+    btf: Option<&Fd>,
+    prog_flags: u32,
+    f: impl FnOnce(&mut ProgLoad) -> T,
+) -> T {
+    let mut license = program.license.clone().into_bytes();
+    license.push(0);
+    let (funcs, lines) = match btf {
+        Some(_) => (func_info(program), line_info(program)),
+        None => (Vec::new(), Vec::new()),
+    };
+    let mut attr = ProgLoad {
+        prog_type: program.prog_type.id(),
+        insn_cnt: insns.len() as u32,
+        insns: insns.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+        prog_flags,
+        prog_name: object_name(&program.name),
+        expected_attach_type: program.expected_attach_type,
+        prog_btf_fd: btf.map_or(0, |fd| fd.as_raw_fd() as u32),
+        func_info_rec_size: size_of::<FuncInfoRec>() as u32,
+        func_info: funcs.as_ptr() as u64,
+        func_info_cnt: funcs.len() as u32,
+        line_info_rec_size: size_of::<LineInfoRec>() as u32,
+        line_info: lines.as_ptr() as u64,
+        line_info_cnt: lines.len() as u32,
+        ..ProgLoad::default()
+    };
+    f(&mut attr)
 }
 
 fn text(log: &[u8]) -> String {

@@ -1,4 +1,4 @@
-//! The way in from Rust: one stub for all programs of an arena.
+//! The ways in from Rust: stubs for all programs of an arena.
 
 use bpfreplay_runtime::ExecutionContext;
 use bpfreplay_uapi::limits::MAX_BPF_STACK;
@@ -30,6 +30,41 @@ pub(crate) fn stub(asm: &mut Assembler) {
         ; xor r11d, r11d
         ; mov DWORD exec => ExecutionContext.tail_call_cnt, r11d
         ; call rdx
+        ; add rsp, MAX_BPF_STACK as i32
+        ; pop r15
+        ; pop r14
+        ; pop r13
+        ; pop r12
+        ; pop rbx
+        ; pop rbp
+        ; ret
+    );
+}
+
+/// `extern "sysv64" fn(r1, r2, r3, r4, exec, function) -> r0`: a helper calls a function of the program, whose registers
+/// and frame wait further up on the stack.
+///
+/// ```text
+/// save what System V says a callee saves    among it r6..r10 of the function that called the helper
+/// exec = r8
+/// r10 = top of a new frame
+/// r11 = tail_call_cnt
+/// r0 = function(r1, r2, r3, r4)
+/// restore; return r0
+/// ```
+pub(crate) fn call_back(asm: &mut Assembler) {
+    x64!(asm
+        ; push rbp
+        ; push rbx
+        ; push r12
+        ; push r13
+        ; push r14
+        ; push r15
+        ; mov exec, r8
+        ; mov rbp, rsp
+        ; sub rsp, MAX_BPF_STACK as i32
+        ; mov r11d, DWORD exec => ExecutionContext.tail_call_cnt
+        ; call r9
         ; add rsp, MAX_BPF_STACK as i32
         ; pop r15
         ; pop r14

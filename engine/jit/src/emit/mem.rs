@@ -2,7 +2,9 @@
 
 use bpfreplay_isa::Size;
 
-use crate::x64::{Assembler, Gpr, Mem, Source};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
+
+use crate::x64::{Assembler, Gpr, Mem, Source, x64};
 
 /// `dst = *(size *)(base + off)`.
 pub(crate) fn load(asm: &mut Assembler, size: Size, signed: bool, dst: Gpr, base: Gpr, off: i16) {
@@ -17,4 +19,9 @@ pub(crate) fn store(asm: &mut Assembler, size: Size, base: Gpr, off: i16, src: S
 /// `dst = value`.
 pub(crate) fn load_imm64(asm: &mut Assembler, dst: Gpr, value: u64) {
     asm.mov_imm64(dst, value);
+}
+
+/// `dst = address of a function of the program`.
+pub(crate) fn load_address(asm: &mut Assembler, dst: Gpr, function: DynamicLabel) {
+    x64!(asm; lea Rq(dst), [=>function]);
 }

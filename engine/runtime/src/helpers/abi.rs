@@ -3,6 +3,7 @@
 
 use bpfreplay_uapi::HelperId;
 
+use super::callback_abi::{for_each_map_elem, run_loop};
 use super::map_abi::{
     get_local_storage, map_delete_elem, map_lookup_elem, map_lookup_percpu_elem, map_peek_elem, map_pop_elem,
     map_push_elem, map_update_elem, perf_event_output, redirect_map, ringbuf_discard, ringbuf_output,
@@ -61,6 +62,8 @@ pub fn function(helper: HelperId) -> Option<HelperFn> {
         HelperId::SetHashInvalid => set_hash_invalid,
         HelperId::SetHash => set_hash,
         HelperId::SkbLoadBytesRelative => skb_load_bytes_relative,
+        HelperId::Loop => run_loop,
+        HelperId::ForEachMapElem => for_each_map_elem,
         _ => return None,
     })
 }

@@ -8,6 +8,8 @@
 //! Errors are negative numbers in r0, as the kernel's.
 
 mod abi;
+pub mod callback;
+mod callback_abi;
 mod csum;
 mod env;
 mod format;
@@ -18,6 +20,7 @@ mod skb;
 mod trace;
 
 pub use abi::{HelperFn, function, record_tail_call_failure};
+pub use callback_abi::CallBack;
 pub(crate) use map_abi::{end_record, lookup_hash_4, lookup_hash_8, lookup_hash_16, map_lookup_elem};
 pub use trace::{Trace, TraceLine};
 

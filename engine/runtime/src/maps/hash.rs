@@ -1,10 +1,12 @@
 //! `BPF_MAP_TYPE_HASH` and `BPF_MAP_TYPE_LRU_HASH`: keys and values in one element.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
 
+use super::iterate::Element;
 use super::ops::Ops;
 use super::table::{Key, OnExisting, Table, with_key};
 use crate::memory::{read_words, write_words};
@@ -48,6 +50,11 @@ impl Hash {
             read_words(self.table.value(slot), &mut value);
             show(key, &value);
         });
+    }
+
+    /// Shows every element to a program's callback, which may change the map.
+    pub(super) fn walk<B>(&self, mut visit: impl FnMut(Element) -> ControlFlow<B>) -> ControlFlow<B> {
+        self.table.walk(|key, slot| visit(Element { key, value: self.table.value_addr(slot) }))
     }
 
     /// A new element takes the place of one there is: who looked the old value up keeps it.

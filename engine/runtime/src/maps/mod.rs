@@ -28,6 +28,7 @@ mod create;
 mod error;
 mod free_list;
 mod hash;
+mod iterate;
 mod layout;
 mod local_storage;
 mod lpm_trie;
@@ -55,6 +56,7 @@ use bpfreplay_uapi::{Errno, MapType};
 
 pub use create::MAX_CPUS;
 pub use error::MapError;
+pub use iterate::Element;
 pub use layout::ArrayLayout;
 pub(crate) use perf_event_array::Sample;
 pub use prog_array::{Owner, ProgArray};

@@ -1,10 +1,12 @@
 //! `BPF_MAP_TYPE_PERCPU_HASH` and `BPF_MAP_TYPE_LRU_PERCPU_HASH`: one table of keys, values beside it, a block a CPU.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
 
+use super::iterate::Element;
 use super::ops::Ops;
 use super::table::{Key, OnExisting, Table, with_key};
 use crate::memory::{Words, read_words, write_words};
@@ -45,6 +47,21 @@ impl PercpuHash {
             self.read_slot(slot, &mut values);
             show(key, &values);
         });
+    }
+
+    /// Shows every element, with the CPU's value, to a program's callback, which may change the map.
+    pub(super) fn walk<B>(
+        &self,
+        cpu: u32,
+        mut visit: impl FnMut(Element) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        if cpu >= self.cpus {
+            return ControlFlow::Continue(());
+        }
+        self.table.walk(|key, slot| {
+            let word = cpu as usize * self.cpu_stride + slot as usize * self.stride;
+            visit(Element { key, value: self.values.addr() + word as u64 * 8 })
+        })
     }
 
     /// The address of a CPU's value of a key.

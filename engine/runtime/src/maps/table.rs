@@ -11,6 +11,7 @@
 //! reader standing on an element that moves to another chain notices at that chain's END, which names another bucket,
 //! and starts again (the kernel's `hlist_nulls`).
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -285,6 +286,21 @@ impl Table {
                 link = self.elem(link as u32)[0].load(Ordering::Relaxed);
             }
         }
+    }
+
+    /// Shows every element, by the address of its key, bucket by bucket, without a lock: `visit` may put elements in
+    /// and take them out. One that is taken out keeps its link, and is not used again before the batch ends; one
+    /// that another worker moves to another chain ends the walk of this one (linux: bpf_for_each_hash_elem()).
+    pub(super) fn walk<B>(&self, mut visit: impl FnMut(u64, u32) -> ControlFlow<B>) -> ControlFlow<B> {
+        for bucket in 0..self.buckets.len() {
+            let mut link = self.buckets[bucket].load(Ordering::Acquire);
+            while link & END == 0 {
+                let slot = link as u32;
+                link = self.elem(slot)[0].load(Ordering::Acquire);
+                visit(self.elems.addr() + (u64::from(slot) * self.stride as u64 + 1) * 8, slot)?;
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Entries.

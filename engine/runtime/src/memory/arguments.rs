@@ -14,8 +14,12 @@ use crate::maps::Map;
 const MAX_MEM_SIZE: u64 = 1 << 29;
 
 impl Memory<'_> {
-    /// Whether every argument is what the prototype says.
-    pub(super) fn check_arguments(
+    /// Checks every argument against the helper's prototype, but for functions: what those are is the engine's.
+    ///
+    /// # Errors
+    ///
+    /// [`FaultKind::BadArgument`] with the argument, from 1.
+    pub fn check_arguments(
         &self,
         maps: &[Arc<Map>],
         helper: HelperId,
@@ -33,7 +37,7 @@ impl Memory<'_> {
                     MemAccess::Change => &[Access::Read, Access::Write],
                 };
                 accesses.iter().all(|access| match self.check(maps, value, size, *access) {
-                    Ok(Region::Stack | Region::MapValue | Region::Record) => true,
+                    Ok(Region::Stack | Region::MapValue | Region::Record | Region::Lent) => true,
                     Ok(Region::Packet) => proto.pkt_access,
                     Ok(Region::Context) | Err(_) => false,
                 })
@@ -41,7 +45,7 @@ impl Memory<'_> {
             let of_map =
                 |size: fn(&Map) -> u32, access| map.is_some_and(|map| handed(u64::from(size(map)), access));
             let fits = match arg {
-                ArgType::Anything | ArgType::ConstAllocSize => true,
+                ArgType::Anything | ArgType::ConstAllocSize | ArgType::Func | ArgType::StackOrNull => true,
                 ArgType::ConstSize => (1..=MAX_MEM_SIZE).contains(&value),
                 ArgType::ConstSizeOrZero => value <= MAX_MEM_SIZE,
                 ArgType::CtxOrNull if value == 0 => true,
@@ -68,8 +72,6 @@ impl Memory<'_> {
                 ArgType::RingbufMem => self.held.has_record(value),
                 // No helper of this engine takes one yet.
                 ArgType::Timer
-                | ArgType::Func
-                | ArgType::StackOrNull
                 | ArgType::SockCommon
                 | ArgType::BtfSockCommon
                 | ArgType::BtfSockCommonRelease

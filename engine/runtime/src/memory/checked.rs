@@ -153,6 +153,16 @@ impl<'a> Memory<'a> {
         self.floor = floor;
     }
 
+    /// Lets the program read these bytes until they are taken back: a map's key, while a callback has it.
+    pub fn lend(&mut self, addr: u64, bytes: u64) {
+        self.held.lend(addr, bytes);
+    }
+
+    /// Takes the last [`Memory::lend`] back.
+    pub fn take_back(&mut self) {
+        self.held.take_back();
+    }
+
     /// The context as a `SkBuff`, if it is one.
     #[must_use]
     pub fn skb(&self) -> Option<&SkBuff> {
@@ -204,7 +214,7 @@ impl<'a> Memory<'a> {
     ) -> Result<u64, FaultKind> {
         match self.check(maps, addr, u64::from(size.bytes()), Access::Write)? {
             Region::Stack | Region::MapValue | Region::Record => {}
-            Region::Context | Region::Packet => return Err(FaultKind::ReadOnly { addr }),
+            Region::Context | Region::Packet | Region::Lent => return Err(FaultKind::ReadOnly { addr }),
         }
         self.check(maps, addr, u64::from(size.bytes()), Access::Read)?;
         if !addr.is_multiple_of(u64::from(size.bytes())) {
@@ -262,5 +272,6 @@ impl Drop for Memory<'_> {
             unsafe { helpers::end_record(record, Commit::Discard) };
         }
         self.held.forget_inner();
+        self.held.take_all_back();
     }
 }

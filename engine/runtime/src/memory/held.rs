@@ -12,6 +12,8 @@ pub(super) struct Held {
     records: Vec<(u64, u64)>,
     inner: Vec<Arc<Map>>,
     lock: Option<u64>,
+    /// Address and bytes of the map keys that running callbacks were handed, innermost last.
+    lent: Vec<(u64, u64)>,
 }
 
 impl Held {
@@ -22,6 +24,25 @@ impl Held {
                 .and_then(|off| len.checked_sub(off))
                 .is_some_and(|room| size <= room && room > 0)
         })
+    }
+
+    /// Whether these bytes lie in a key handed to a running callback.
+    pub(super) fn has_lent_bytes(&self, addr: u64, size: u64) -> bool {
+        let inside =
+            |&(start, len): &(u64, u64)| addr >= start && addr - start < len && size <= len - (addr - start);
+        self.lent.iter().any(inside)
+    }
+
+    pub(super) fn lend(&mut self, addr: u64, bytes: u64) {
+        self.lent.push((addr, bytes));
+    }
+
+    pub(super) fn take_back(&mut self) {
+        self.lent.pop();
+    }
+
+    pub(super) fn take_all_back(&mut self) {
+        self.lent.clear();
     }
 
     /// Whether a record's data begins here.

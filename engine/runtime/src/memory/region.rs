@@ -26,6 +26,8 @@ pub(super) enum Region {
     Packet,
     MapValue,
     Record,
+    /// A key handed to a callback.
+    Lent,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +92,12 @@ impl Memory<'_> {
         if self.held.has_record_bytes(addr, size) {
             return Ok(Region::Record);
         }
+        if self.held.has_lent_bytes(addr, size) {
+            return match access {
+                Access::Read => Ok(Region::Lent),
+                Access::Write => Err(FaultKind::ReadOnly { addr }),
+            };
+        }
         let inner = || self.held.inner().iter();
         check_maps(maps.iter().chain(inner()), addr, size, access)
     }
@@ -97,6 +105,12 @@ impl Memory<'_> {
     /// The map whose address a register holds: one of the program's, or an inner map this run looked up.
     pub(super) fn map<'m>(&'m self, maps: &'m [Arc<Map>], address: u64) -> Option<&'m Map> {
         find_map(maps, address).or_else(|| find_map(self.held.inner(), address))
+    }
+
+    /// As [`Memory::map`], to keep while the memory is used.
+    #[must_use]
+    pub fn shared_map(&self, maps: &[Arc<Map>], address: u64) -> Option<Arc<Map>> {
+        maps.iter().chain(self.held.inner()).find(|map| map.address() == address).cloned()
     }
 
     /// Whether these bytes lie in one frame of the program that runs.

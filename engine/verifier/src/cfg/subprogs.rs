@@ -56,6 +56,14 @@ pub(crate) fn jump_target(insn: Insn, pc: usize) -> Option<i64> {
     }
 }
 
+/// Where functions start, as far as calls say so: for the log, which comes before any check.
+pub(crate) fn function_starts(insns: &[Insn]) -> BTreeSet<usize> {
+    let calls = insns.iter().enumerate().filter(|(_, insn)| is_local_call(**insn) || is_func_address(**insn));
+    let targets = calls.filter_map(|(pc, insn)| usize::try_from(pc as i64 + 1 + i64::from(insn.imm)).ok());
+    let inside = targets.filter(|&target| target < insns.len()).take(MAX_SUBPROGS);
+    std::iter::once(0).chain(inside).collect()
+}
+
 /// The functions, from the calls to them (linux: add_subprog_and_kfunc(), check_subprogs()).
 pub(crate) fn find(insns: &[Insn]) -> Checked<Vec<Function>> {
     let mut starts = BTreeSet::from([0]);

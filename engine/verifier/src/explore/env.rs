@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use bpfreplay_isa::Instruction;
-use bpfreplay_program::{MapSpec, Program};
+use bpfreplay_program::Program;
 use bpfreplay_uapi::limits::{COMPLEXITY_LIMIT_INSNS, COMPLEXITY_LIMIT_JMP_SEQ};
 
 use super::joins::{Joins, Visit};
@@ -9,6 +9,7 @@ use super::loops::Loops;
 use super::notes::{Access, Note};
 use crate::cfg::Code;
 use crate::error::{Checked, Refusal, refuse};
+use crate::log::Log;
 use crate::state::{HistoryEntry, State};
 use crate::{diagnose, transfer};
 
@@ -23,6 +24,8 @@ pub(crate) struct Pending {
     pub(crate) pc: usize,
     /// The instruction that led there.
     pub(crate) prev_pc: usize,
+    /// Where the log was.
+    log_position: usize,
 }
 
 /// Where a path goes on after an instruction.
@@ -38,6 +41,7 @@ pub(crate) enum Next {
 pub(crate) struct Env<'a> {
     pub(crate) program: &'a Program,
     pub(crate) code: &'a Code,
+    pub(crate) log: &'a mut Log,
     pub(crate) notes: Vec<Note>,
     /// Bytes of stack each function uses.
     pub(crate) stack_depth: Vec<u16>,
@@ -59,10 +63,11 @@ pub(crate) struct Env<'a> {
 }
 
 impl<'a> Env<'a> {
-    pub(crate) fn new(program: &'a Program, code: &'a Code) -> Env<'a> {
+    pub(crate) fn new(program: &'a Program, code: &'a Code, log: &'a mut Log) -> Env<'a> {
         Env {
             program,
             code,
+            log,
             notes: vec![Note::default(); code.insns.len()],
             stack_depth: vec![0; code.functions.len()],
             globals: BTreeSet::new(),
@@ -81,12 +86,26 @@ impl<'a> Env<'a> {
 
     /// Explores every path from `start`; on refusal says where and what was known there.
     pub(crate) fn explore(&mut self, start: State, pc: usize) -> Result<(), (Refusal, String)> {
+        self.log.exploration_begins();
+        let explored = self.explore_paths(start, pc);
+        if explored.is_ok() {
+            self.log.exploration_ends();
+        }
+        self.log.totals = self.stats();
+        explored
+    }
+
+    fn explore_paths(&mut self, start: State, pc: usize) -> Result<(), (Refusal, String)> {
         self.joins.clear();
         self.loops = Loops::default();
         self.pending.clear();
         self.pending_bytes = 0;
-        self.pending.push(Pending { state: start, pc, prev_pc: pc });
-        while let Some(Pending { mut state, pc, prev_pc }) = self.pending.pop() {
+        self.pending.push(Pending { state: start, pc, prev_pc: pc, log_position: self.log.position() });
+        let mut first = true;
+        while let Some(Pending { mut state, pc, prev_pc, log_position }) = self.pending.pop() {
+            if !std::mem::take(&mut first) {
+                self.log.path_begins(log_position);
+            }
             self.prev_pc = prev_pc;
             self.pending_bytes = self.pending_bytes.saturating_sub(state.bytes());
             let mut next = Next::Goto(pc);
@@ -96,7 +115,7 @@ impl<'a> Env<'a> {
                 next = match self.step(&mut state) {
                     Ok(next) => next,
                     Err(refusal) => {
-                        let registers = diagnose::registers(self.code, self.pc, &state);
+                        let registers = diagnose::registers(self.program, self.code, self.pc, &state);
                         let refusal = if refusal.pc.is_none() { refusal.at(self.pc) } else { refusal };
                         return Err((refusal, registers));
                     }
@@ -120,6 +139,7 @@ impl<'a> Env<'a> {
         }
         if self.code.edges.is_join[pc] {
             if self.visit(state)? == Visit::Pruned {
+                self.log.pruned(self.prev_pc, pc);
                 return Ok(Next::End);
             }
             let bytes = self.joins.bytes() + self.pending_bytes + self.loops.bytes;
@@ -130,6 +150,20 @@ impl<'a> Env<'a> {
         if self.code.edges.is_jump[pc] {
             self.record(state, None, Vec::new());
         }
+        if !self.log.is_on() {
+            return self.instruction(state);
+        }
+        let at = (self.program, self.code);
+        let before = self.log.step(at, state, (self.prev_pc, pc));
+        let next = self.instruction(state)?;
+        if let Next::Goto(next) = next {
+            self.log.stepped(at, &before, state, (pc, next));
+        }
+        Ok(next)
+    }
+
+    fn instruction(&mut self, state: &mut State) -> Checked<Next> {
+        let pc = self.pc;
         self.notes[pc].seen = true;
         let instruction = match self.code.decoded[pc] {
             Ok(instruction) => instruction,
@@ -151,28 +185,9 @@ impl<'a> Env<'a> {
         }
         self.joins.path_forked(state.parent);
         self.pending_bytes += state.bytes();
-        self.pending.push(Pending { state, pc, prev_pc: self.pc });
+        let log_position = self.log.position();
+        self.pending.push(Pending { state, pc, prev_pc: self.pc, log_position });
         Ok(())
-    }
-
-    /// A map: the program's, and behind those, one for one, the shapes of their inner maps.
-    pub(crate) fn map(&self, map: u32) -> &'a MapSpec {
-        let (maps, index) = (&self.program.maps, map as usize);
-        match index.checked_sub(maps.len()) {
-            None => &maps[index],
-            Some(outer) => maps[outer].inner.as_deref().expect("only maps of maps are looked into"),
-        }
-    }
-
-    /// The index of the shape of this map's inner maps, if it is a map of maps.
-    pub(crate) fn inner_map(&self, outer: u32) -> Option<u32> {
-        let spec = self.program.maps.get(outer as usize)?;
-        spec.inner.as_ref().map(|_| outer + self.program.maps.len() as u32)
-    }
-
-    /// The map's index in the program, for facts; of inner maps nothing is known before the run.
-    pub(crate) fn program_map(&self, map: u32) -> Option<u32> {
-        ((map as usize) < self.program.maps.len()).then_some(map)
     }
 
     /// The instruction under way.
@@ -227,15 +242,16 @@ impl<'a> Env<'a> {
         u32::try_from(self.insns_processed).unwrap_or(u32::MAX)
     }
 
-    /// The last line of the kernel's log.
-    pub(crate) fn stats(&self) -> String {
-        format!(
-            "processed {} insns (limit {COMPLEXITY_LIMIT_INSNS}) max_states_per_insn {} total_states {} \
-             peak_states {} mark_read 0\n",
-            self.insns_processed,
-            self.joins.max_per_insn(),
-            self.joins.total(),
-            self.joins.peak()
-        )
+    fn stats(&self) -> String {
+        let joins = &self.joins;
+        totals(self.insns_processed, joins.max_per_insn(), joins.total(), joins.peak())
     }
+}
+
+/// The last line of the kernel's log. `mark_read` counts steps of an algorithm that is not ours.
+pub(crate) fn totals(insns: usize, max_per_insn: usize, total: usize, peak: usize) -> String {
+    format!(
+        "processed {insns} insns (limit {COMPLEXITY_LIMIT_INSNS}) max_states_per_insn {max_per_insn} \
+         total_states {total} peak_states {peak} mark_read 0\n"
+    )
 }

@@ -247,7 +247,10 @@ impl Env<'_> {
                 // Still on this state's own path: nothing is known of how it ends.
                 match self.again(join, state) {
                     Again::Converged => pruned_by = Some(id),
-                    Again::Circle => circle = true,
+                    Again::Circle => {
+                        circle = true;
+                        self.log.circle(self.program, state, &join.state);
+                    }
                     Again::Different => {
                         if !force && jumps < LOOP_STATE_JUMPS && insns < LOOP_STATE_INSNS {
                             keep = false;

@@ -62,7 +62,7 @@ impl Env<'_> {
                 Again::Different
             };
         }
-        if old.state.frames == new.frames && old.state.held == new.held && old.state.rounds == new.rounds {
+        if old.state.frames == new.frames && old.state.rounds == new.rounds {
             return Again::Circle;
         }
         Again::Different

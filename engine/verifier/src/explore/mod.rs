@@ -20,5 +20,5 @@ mod loops;
 mod notes;
 mod precision;
 
-pub(crate) use env::{Env, Next};
+pub(crate) use env::{Env, Next, totals};
 pub(crate) use notes::{Access, Note};

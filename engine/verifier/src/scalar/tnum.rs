@@ -148,11 +148,14 @@ impl Tnum {
     }
 }
 
-/// The kernel's form: `(value; mask)`.
+/// The kernel's form: `(value; mask)`, and a number, decimal up to 65535, if it is one (linux: tnum_strn()).
 impl fmt::Display for Tnum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_const() {
-            return write!(f, "{:#x}", self.value);
+            return match u16::try_from(self.value) {
+                Ok(x) => write!(f, "{x}"),
+                Err(_) => write!(f, "{:#x}", self.value),
+            };
         }
         write!(f, "({:#x}; {:#x})", self.value, self.mask)
     }

@@ -1,7 +1,3 @@
-use std::fmt::Write as _;
-
-use bpfreplay_uapi::sock::SockKind;
-
 use crate::scalar::Scalar;
 
 /// What a register holds (linux: enum bpf_reg_type). Part of the type: which object, never where in it.
@@ -13,7 +9,7 @@ pub(crate) enum RegType {
     Scalar,
     /// The context.
     Ctx,
-    /// A map, by [`crate::explore::Env::map`]'s index.
+    /// A map, by index into the program's maps.
     MapPtr { map: u32 },
     /// A value of that map.
     MapValue { map: u32 },
@@ -25,23 +21,14 @@ pub(crate) enum RegType {
     PacketMeta,
     /// One past the packet, `data_end`.
     PacketEnd,
-    /// A socket: the context's `sk`, or one that was looked up.
-    Sock(SockKind),
-    /// Memory of a known size.
-    Mem { size: u32, sort: MemSort },
+    /// `struct bpf_sock` of the context's `sk`.
+    SockCommon,
+    /// Memory of a known size: an argument of a global function.
+    Mem { size: u32 },
     /// A key of that map, to read: what a callback over its elements is given.
     MapKey { map: u32 },
     /// A function of the program, by index: a callback to hand to a helper.
     Func { function: u32 },
-}
-
-/// Whose memory it is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum MemSort {
-    /// An argument of a global function, or what a dynptr spans.
-    Plain,
-    /// A reserved record of a ring buffer (linux: MEM_RINGBUF).
-    Ringbuf,
 }
 
 impl RegType {
@@ -59,18 +46,10 @@ impl RegType {
             (RegType::Packet, _) => "pkt",
             (RegType::PacketMeta, _) => "pkt_meta",
             (RegType::PacketEnd, _) => "pkt_end",
-            (RegType::Sock(SockKind::Common), false) => "sock_common",
-            (RegType::Sock(SockKind::Common), true) => "sock_common_or_null",
-            (RegType::Sock(SockKind::Full), false) => "sock",
-            (RegType::Sock(SockKind::Full), true) => "sock_or_null",
-            (RegType::Sock(SockKind::Tcp), false) => "tcp_sock",
-            (RegType::Sock(SockKind::Tcp), true) => "tcp_sock_or_null",
-            (RegType::Sock(SockKind::Xdp), false) => "xdp_sock",
-            (RegType::Sock(SockKind::Xdp), true) => "xdp_sock_or_null",
-            (RegType::Mem { sort: MemSort::Plain, .. }, false) => "mem",
-            (RegType::Mem { sort: MemSort::Plain, .. }, true) => "mem_or_null",
-            (RegType::Mem { sort: MemSort::Ringbuf, .. }, false) => "ringbuf_mem",
-            (RegType::Mem { sort: MemSort::Ringbuf, .. }, true) => "ringbuf_mem_or_null",
+            (RegType::SockCommon, false) => "sock_common",
+            (RegType::SockCommon, true) => "sock_common_or_null",
+            (RegType::Mem { .. }, false) => "mem",
+            (RegType::Mem { .. }, true) => "mem_or_null",
             (RegType::MapKey { .. }, _) => "map_key",
             (RegType::Func { .. }, _) => "func",
         }
@@ -87,7 +66,7 @@ impl RegType {
             | RegType::MapValue { .. }
             | RegType::Stack { .. }
             | RegType::PacketEnd
-            | RegType::Sock(_)
+            | RegType::SockCommon
             | RegType::Mem { .. }
             | RegType::MapKey { .. }
             | RegType::Func { .. } => false,
@@ -146,9 +125,6 @@ pub(crate) struct RegState {
     /// Shared identity, 0 for none: of pointers whose NULL check or packet range counts for all holders, of scalars
     /// that are equal or a constant apart.
     pub(crate) id: u32,
-    /// The reference that keeps the object alive, 0 for none: when it is released, the pointer is dead
-    /// (see [`super::Held`]).
-    pub(crate) ref_obj_id: u32,
     /// Packet pointers: what comparisons with `data_end` proved.
     pub(crate) range: PacketRange,
     /// Scalars: the value. Pointers: the variable part of the offset.
@@ -162,7 +138,6 @@ impl RegState {
         linked_by_offset: false,
         off: 0,
         id: 0,
-        ref_obj_id: 0,
         range: PacketRange::NONE,
         value: Scalar::UNKNOWN,
     };
@@ -217,85 +192,5 @@ impl RegState {
             self.off = 0;
             self.linked_by_offset = false;
         }
-    }
-
-    /// In the kernel's log form: `pkt(off=14,r=14)`, `scalar(umax=255,var_off=(0x0; 0xff))`, `7`.
-    pub(crate) fn describe(&self) -> String {
-        let mut parts = Vec::new();
-        if self.is_scalar() {
-            if let Some(x) = self.as_const() {
-                return format!("{}", x as i64);
-            }
-        } else {
-            match self.kind {
-                RegType::NotInit => return "?".to_owned(),
-                RegType::Stack { frame } => {
-                    let mut out = String::from("fp");
-                    if frame != 0 {
-                        let _ = write!(out, "[{frame}]");
-                    }
-                    if let Some(var) = self.value.as_const() {
-                        let _ = write!(out, "{:+}", i64::from(self.off).wrapping_add(var as i64));
-                        return out.replace("fp+0", "fp0").replace("]+0", "]0");
-                    }
-                    return format!("{out}(off={},{})", self.off, self.describe_value().join(","));
-                }
-                RegType::MapPtr { map } | RegType::MapValue { map } | RegType::MapKey { map } => {
-                    parts.push(format!("map={map}"));
-                }
-                RegType::Mem { size, .. } => parts.push(format!("sz={size}")),
-                RegType::Func { function } => parts.push(format!("func#{function}")),
-                RegType::Scalar
-                | RegType::Ctx
-                | RegType::Packet
-                | RegType::PacketMeta
-                | RegType::PacketEnd
-                | RegType::Sock(_) => {}
-            }
-        }
-        if self.id != 0 {
-            parts.push(format!("id={}", self.id));
-        }
-        if self.ref_obj_id != 0 {
-            parts.push(format!("ref_obj_id={}", self.ref_obj_id));
-        }
-        if self.off != 0 {
-            parts.push(format!("off={}", self.off));
-        }
-        if self.kind.is_packet() {
-            parts.push(match self.range {
-                PacketRange::Bytes(bytes) => format!("r={bytes}"),
-                PacketRange::AtEnd => "r=at end".to_owned(),
-                PacketRange::BeyondEnd => "r=beyond end".to_owned(),
-            });
-        }
-        if self.is_scalar() || self.value.as_const() != Some(0) {
-            parts.extend(self.describe_value());
-        }
-        format!("{}({})", self.type_name(), parts.join(","))
-    }
-
-    fn describe_value(&self) -> Vec<String> {
-        let (b64, b32, unknown) = (self.value.b64, self.value.b32, Scalar::UNKNOWN);
-        let mut parts = Vec::new();
-        let mut part = |name: &str, x: i128, shown: bool| {
-            if shown {
-                parts.push(format!("{name}={x}"));
-            }
-        };
-        part("smin", b64.smin.into(), b64.smin != unknown.b64.smin && b64.smin != 0);
-        part("smax", b64.smax.into(), b64.smax != unknown.b64.smax);
-        part("umin", b64.umin.into(), b64.umin != 0);
-        part("umax", b64.umax.into(), b64.umax != unknown.b64.umax && b64.umax as i64 != b64.smax);
-        let narrow = b64.umax <= u64::from(u32::MAX);
-        part("smin32", b32.smin.into(), !narrow && b32.smin != i32::MIN && b32.smin != 0);
-        part("smax32", b32.smax.into(), !narrow && b32.smax != i32::MAX);
-        part("umin32", b32.umin.into(), !narrow && b32.umin != 0);
-        part("umax32", b32.umax.into(), !narrow && b32.umax != u32::MAX);
-        let tnum = self.value.known_bits();
-        if tnum.mask != u64::MAX {
-            parts.push(format!("var_off={tnum}"));
-        }
-        parts
     }
 }

@@ -1,0 +1,60 @@
+//! A frame's registers and stack on one line (linux: print_verifier_state()).
+
+use std::fmt::{self, Display, Formatter};
+
+use bpfreplay_isa::Reg;
+use bpfreplay_program::MapSpec;
+
+use super::register::RegText;
+use super::touched::Touched;
+use crate::state::{ByteKind, FrameKind, RegType, Slot, State};
+
+/// ` R1=ctx() R10=fp0 fp-8=mmmm0000`, with a space in front: of one frame what is in `shown`.
+pub(super) struct StateText<'a> {
+    pub(super) state: &'a State,
+    pub(super) frame: usize,
+    pub(super) shown: Touched,
+    pub(super) maps: &'a [MapSpec],
+}
+
+impl Display for StateText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let frame = &self.state.frames[self.frame];
+        if self.frame != 0 {
+            write!(f, " frame{}:", self.frame)?;
+        }
+        let text = |reg| RegText { reg, frame: self.frame, maps: self.maps };
+        for reg in Reg::ALL {
+            let value = &frame.regs[reg.index()];
+            if self.shown.has_reg(reg) && value.kind != RegType::NotInit {
+                write!(f, " R{}={}", reg.number(), text(value))?;
+            }
+        }
+        for (at, slot) in frame.stack.slots().iter().enumerate() {
+            if !self.shown.has_slot(at) || slot.bytes == Slot::EMPTY.bytes {
+                continue;
+            }
+            write!(f, " fp-{}=", 8 * (at + 1))?;
+            // The highest address first; a spilled register stands for the bytes below.
+            for byte in slot.bytes[slot.spill_size()..].iter().rev() {
+                write!(f, "{}", letter(*byte))?;
+            }
+            if slot.is_spill() {
+                write!(f, "{}", text(&slot.spilled))?;
+            }
+        }
+        match frame.kind {
+            FrameKind::Main | FrameKind::Global | FrameKind::Call { .. } => Ok(()),
+            FrameKind::Callback { .. } => f.write_str(" cb"),
+        }
+    }
+}
+
+const fn letter(byte: ByteKind) -> char {
+    match byte {
+        ByteKind::Invalid => '?',
+        ByteKind::Misc => 'm',
+        ByteKind::Zero => '0',
+        ByteKind::Spill => 'r',
+    }
+}

@@ -1,0 +1,122 @@
+//! Which registers and slots an instruction touches, and so which the log shows behind it
+//! (linux: mark_reg_scratched(), mark_stack_slot_scratched()).
+
+use bpfreplay_isa::{AtomicOp, CallTarget, Instruction, Operand, PacketIndex, Reg};
+use bpfreplay_uapi::{ArgType, HelperId};
+
+use crate::state::{RegType, SlotSet, State, locate};
+
+/// Registers and slots, of whichever frame is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Touched {
+    regs: u16,
+    slots: SlotSet,
+}
+
+impl Touched {
+    pub(super) const ALL: Touched = Touched { regs: u16::MAX, slots: SlotSet::MAX };
+
+    pub(super) fn is_empty(self) -> bool {
+        self == Touched::default()
+    }
+
+    pub(super) fn has_reg(self, reg: Reg) -> bool {
+        self.regs & (1 << reg.number()) != 0
+    }
+
+    pub(super) fn has_slot(self, slot: usize) -> bool {
+        self.slots & (1 << slot) != 0
+    }
+
+    pub(super) fn add(&mut self, other: Touched) {
+        self.regs |= other.regs;
+        self.slots |= other.slots;
+    }
+
+    /// What an instruction will touch in this state, but for slots that helpers fill.
+    pub(super) fn by(instruction: Instruction, state: &State) -> Touched {
+        if let Instruction::Call(CallTarget::Helper(id)) = instruction
+            && HelperId::from_id(id).is_some_and(|helper| helper.proto().args.contains(&ArgType::Func))
+        {
+            // A frame was made for the callback.
+            return Touched::ALL;
+        }
+        let mut touched = Touched::default();
+        let mut regs = |list: &[Reg]| list.iter().for_each(|reg| touched.regs |= 1 << reg.number());
+        match instruction {
+            Instruction::Alu { dst, src: Operand::Reg(src), .. }
+            | Instruction::JumpIf { dst, src: Operand::Reg(src), .. }
+            | Instruction::MovSx { dst, src, .. } => regs(&[dst, src]),
+            Instruction::Alu { dst, src: Operand::Imm(_), .. }
+            | Instruction::JumpIf { dst, src: Operand::Imm(_), .. }
+            | Instruction::Neg { dst, .. }
+            | Instruction::Endian { dst, .. }
+            | Instruction::LoadImm64 { dst, .. } => regs(&[dst]),
+            Instruction::Load { dst, base, .. } => regs(&[dst, base]),
+            Instruction::Store { base, src: Operand::Reg(src), .. } => regs(&[base, src]),
+            Instruction::Store { base, src: Operand::Imm(_), .. } => regs(&[base]),
+            Instruction::Atomic { op: AtomicOp::Cmpxchg, base, src, .. } => regs(&[base, src, Reg::R0]),
+            Instruction::Atomic { base, src, .. } => regs(&[base, src]),
+            Instruction::LoadPacket { index: PacketIndex::Abs, .. } => {
+                regs(&Reg::ARGS);
+                regs(&[Reg::R0, Reg::R6]);
+            }
+            Instruction::LoadPacket { index: PacketIndex::Ind(src), .. } => {
+                regs(&Reg::ARGS);
+                regs(&[Reg::R0, Reg::R6, src]);
+            }
+            Instruction::Call(CallTarget::Helper(_) | CallTarget::Kfunc(_) | CallTarget::Local(_))
+            | Instruction::TailCall => {
+                regs(&Reg::ARGS);
+                regs(&[Reg::R0]);
+            }
+            Instruction::Exit | Instruction::Jump { .. } | Instruction::MayGoto { .. } => {}
+        }
+        touched.slots = match instruction {
+            Instruction::Load { size, base, off, .. }
+            | Instruction::Store { size, base, off, .. }
+            | Instruction::Atomic { size, base, off, .. } => slots(state, base, off, size.bytes()),
+            Instruction::Alu { .. }
+            | Instruction::Neg { .. }
+            | Instruction::MovSx { .. }
+            | Instruction::Endian { .. }
+            | Instruction::LoadImm64 { .. }
+            | Instruction::LoadPacket { .. }
+            | Instruction::Jump { .. }
+            | Instruction::JumpIf { .. }
+            | Instruction::MayGoto { .. }
+            | Instruction::Call(_)
+            | Instruction::TailCall
+            | Instruction::Exit => 0,
+        };
+        touched
+    }
+
+    /// The slots in which the running frame's stack changed.
+    pub(super) fn changed(before: &[crate::state::Slot], state: &State) -> Touched {
+        let after = state.cur().stack.slots();
+        let differs = |at: &usize| before.get(*at) != after.get(*at);
+        let slots = (0..after.len()).filter(differs).fold(0, |set, at| set | 1 << at);
+        Touched { regs: 0, slots }
+    }
+}
+
+/// The slots an access may touch, if it is one to the stack.
+fn slots(state: &State, base: Reg, off: i16, size: u32) -> SlotSet {
+    let pointer = state.reg(base);
+    if !matches!(pointer.kind, RegType::Stack { .. }) {
+        return 0;
+    }
+    let at = i64::from(off) + i64::from(pointer.off);
+    let (min, max) = match pointer.value.as_const() {
+        Some(var) => (at.wrapping_add(var as i64), at.wrapping_add(var as i64)),
+        None => (at.saturating_add(pointer.value.b64.smin), at.saturating_add(pointer.value.b64.smax)),
+    };
+    let last = max.saturating_add(i64::from(size) - 1);
+    let frame = -(SlotSet::BITS as i64 * 8)..0;
+    if !frame.contains(&min) || !frame.contains(&last) {
+        return 0;
+    }
+    let ((deepest, _), (highest, _)) = (locate(min), locate(last));
+    (highest..=deepest).fold(0, |set, slot| set | 1 << slot)
+}
