@@ -127,8 +127,12 @@ impl Compiler<'_> {
                 let target = self.target(pc, instruction, i32::from(off))?;
                 jump::conditional(&mut self.asm, width, op, Gpr::of(dst), source(src), target);
             }
-            Instruction::MayGoto { .. } => {
-                return Err(self.unsupported(pc, instruction, "may_goto is for the verifier to rewrite"));
+            Instruction::MayGoto { off } => {
+                let target = self.target(pc, instruction, i32::from(off))?;
+                let Some(budget) = self.budget(pc) else {
+                    return Err(self.unsupported(pc, instruction, "it is in no function"));
+                };
+                jump::may_goto(&mut self.asm, budget, target);
             }
             Instruction::Call(target) => self.call(pc, instruction, target)?,
             Instruction::TailCall => self.tail_call(pc, instruction)?,
@@ -258,6 +262,13 @@ impl Compiler<'_> {
             Some(&label) => Ok(label),
             None => Err(self.unsupported(pc, instruction, "it goes outside the program")),
         }
+    }
+
+    /// Where from r10 the budget of `may_goto` lies in the function that `pc` is in: at the bottom of its stack.
+    fn budget(&self, pc: usize) -> Option<i32> {
+        let mut functions = self.program.subprogs().iter();
+        let function = functions.find(|function| (function.start..function.end).contains(&(pc as u32)))?;
+        Some(-i32::from(function.stack_depth))
     }
 
     fn unsupported(&self, pc: usize, instruction: Instruction, reason: &str) -> JitError {

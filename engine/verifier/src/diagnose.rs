@@ -102,6 +102,10 @@ fn atomic(insn: Insn) -> Refusal {
 }
 
 fn reserved(insn: Insn) -> Refusal {
+    if insn.class() == Class::Jmp && insn.opcode & 0xf0 == 0xe0 {
+        let message = format!("invalid may_goto imm {}", insn.imm);
+        return Refusal::new(ErrorKind::Invalid, message);
+    }
     let family = match insn.class() {
         Class::Alu | Class::Alu64 => match insn.opcode & 0xf0 {
             0x80 => "BPF_NEG",
@@ -113,7 +117,6 @@ fn reserved(insn: Insn) -> Refusal {
             0x00 => "BPF_JA",
             0x80 => "BPF_CALL",
             0x90 => "BPF_EXIT",
-            0xe0 => "BPF_JCOND",
             _ => "BPF_JMP/JMP32",
         },
         Class::St => "BPF_ST",

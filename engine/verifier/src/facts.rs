@@ -1,6 +1,6 @@
 use crate::cfg::Code;
 use crate::explore::Env;
-use crate::rewrite::Xlated;
+use crate::rewrite::{Xlated, may_goto};
 use crate::verified::{Facts, MapAccess, Subprog, TailCallSite};
 use bpfreplay_isa::{CallTarget, Instruction};
 use bpfreplay_uapi::HelperId;
@@ -34,7 +34,7 @@ fn subprogs(code: &Code, env: &Env<'_>, xlated: &Xlated) -> Vec<Subprog> {
         .map(|(index, function)| Subprog {
             start: xlated.new_pc[function.start],
             end: xlated.new_pc[function.end],
-            stack_depth: env.stack_depth[index].next_multiple_of(8),
+            stack_depth: may_goto::depth(code, &env.notes, function, env.stack_depth[index]),
             tail_call_reachable: reachable[index],
             has_ld_abs: function.has_ld_abs,
         })

@@ -27,7 +27,8 @@ pub struct Subprog {
     pub start: u32,
     /// One past its last xlated slot.
     pub end: u32,
-    /// Bytes of stack it uses below r10.
+    /// Bytes of stack it uses below r10. If it has a `may_goto`, the lowest eight are the budget, which its first
+    /// instruction sets.
     pub stack_depth: u16,
     /// Whether a tail call can happen in it or below it (`tail_call_reachable`).
     pub tail_call_reachable: bool,

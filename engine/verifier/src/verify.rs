@@ -79,7 +79,8 @@ fn judge(program: &Program, options: &Options<'_>, log: &mut Log) -> Judged<Acce
     check::depth::check(&code, &env.stack_depth).map_err(whole)?;
 
     let context = ContextKind::of(program.prog_type);
-    let xlated = rewrite::rewrite(&code, &env.notes, options.layout, context).map_err(whole)?;
+    let xlated =
+        rewrite::rewrite(&code, (&env.notes, &env.stack_depth), options.layout, context).map_err(whole)?;
     let (subprogs, facts) = facts::collect(&code, &env, &xlated);
     Ok(Accepted { xlated, subprogs, facts })
 }

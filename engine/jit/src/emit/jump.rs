@@ -42,3 +42,17 @@ fn compare(asm: &mut Assembler, width: Width, op: JmpOp, dst: Gpr, src: Source) 
         (false, Source::Reg(_) | Source::Imm(_)) => asm.compare(width, dst, src),
     }
 }
+
+/// `may_goto +off`: the budget lies `budget` bytes from r10.
+///
+/// ```text
+/// if *(u64 *)(r10 + budget) == 0 goto target
+/// *(u64 *)(r10 + budget) -= 1
+/// ```
+pub(crate) fn may_goto(asm: &mut Assembler, budget: i32, target: DynamicLabel) {
+    x64!(asm
+        ; cmp QWORD [rbp + budget], BYTE 0
+        ; je =>target
+        ; dec QWORD [rbp + budget]
+    );
+}

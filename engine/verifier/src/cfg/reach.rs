@@ -17,6 +17,8 @@ pub(crate) struct Edges {
     pub(crate) calls_back: Vec<bool>,
 }
 
+const MAY_GOTO: u8 = 0xe5;
+
 /// Every slot is reachable, and none is half an instruction (linux: check_cfg()).
 pub(crate) fn check(insns: &[Insn]) -> Checked<Edges> {
     let none = || vec![false; insns.len()];
@@ -46,6 +48,9 @@ pub(crate) fn check(insns: &[Insn]) -> Checked<Edges> {
             edges.mark_jump(pc + slots);
             edges.mark_jump(target);
             pending.push(target);
+        }
+        if insn.opcode == MAY_GOTO {
+            edges.is_checkpoint[pc] = true;
         }
         if calls_back(insn) {
             edges.calls_back[pc] = true;

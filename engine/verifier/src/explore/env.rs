@@ -171,7 +171,11 @@ impl<'a> Env<'a> {
         };
         if matches!(
             instruction,
-            Instruction::Jump { .. } | Instruction::JumpIf { .. } | Instruction::Call(_) | Instruction::Exit
+            Instruction::Jump { .. }
+                | Instruction::JumpIf { .. }
+                | Instruction::MayGoto { .. }
+                | Instruction::Call(_)
+                | Instruction::Exit
         ) {
             self.jumps_processed += 1;
         }

@@ -15,6 +15,8 @@
 //! closed, states inside it count as unknown in their needs: they are compared by ranges, and a path that ends at one
 //! is an edge of its own.
 
+use bpfreplay_isa::Instruction;
+
 use super::Env;
 use super::compare::Exactness;
 use super::joins::Join;
@@ -61,6 +63,13 @@ impl Env<'_> {
             } else {
                 Again::Different
             };
+        }
+        let may_goto = matches!(self.code.decoded[pc], Ok(Instruction::MayGoto { .. }));
+        if may_goto
+            && old.state.rounds.may_goto != new.rounds.may_goto
+            && self.includes(old, new, Exactness::Ranges)
+        {
+            return Again::Converged;
         }
         if old.state.frames == new.frames && old.state.rounds == new.rounds {
             return Again::Circle;

@@ -3,6 +3,9 @@ use bpfreplay_isa::{Instruction, Width, encode};
 use super::{Replacement, Xlated};
 use crate::error::{Checked, refuse};
 
+const CALL: u8 = 0x85;
+const LD_IMM64: u8 = 0x18;
+
 /// Joins the replacements and gives every jump the offset to where its target is now.
 pub(super) fn link(replacements: Vec<Replacement>) -> Checked<Xlated> {
     let mut new_pc = Vec::with_capacity(replacements.len() + 1);
@@ -13,16 +16,19 @@ pub(super) fn link(replacements: Vec<Replacement>) -> Checked<Xlated> {
     }
     new_pc.push(at);
 
+    let prologues: Vec<u32> = replacements.iter().map(|replacement| replacement.prologue as u32).collect();
     let mut insns = Vec::with_capacity(at as usize);
     let mut orig_pc = Vec::with_capacity(at as usize);
     for (pc, mut replacement) in replacements.into_iter().enumerate() {
         if let Some(jump) = replacement.jump {
             let from = i64::from(new_pc[pc]) + jump.at as i64 + 1;
-            let off = i64::from(new_pc[jump.target]) - from;
             let insn = &mut replacement.insns[jump.at];
+            let enters = matches!(insn.opcode, CALL | LD_IMM64);
+            let skipped = if enters { 0 } else { prologues.get(jump.target).copied().unwrap_or(0) };
+            let off = i64::from(new_pc[jump.target] + skipped) - from;
             match insn.opcode {
                 // Calls, gotol and addresses of functions have 32 bits.
-                0x85 | 0x06 | 0x18 => insn.imm = off as i32,
+                CALL | 0x06 | LD_IMM64 => insn.imm = off as i32,
                 0x05 => match i16::try_from(off) {
                     Ok(off) => insn.off = off,
                     Err(_) => (*insn, _) = encode(Instruction::Jump { width: Width::W32, off: off as i32 }),

@@ -5,12 +5,14 @@
 //!              dead_code  a branch only one side of which was explored becomes `ja`; unexplored slots vanish
 //!              context    context accesses become accesses of the engine's own struct
 //!              tail_call  `call 12` becomes TailCall
+//!              may_goto   its function begins by setting the budget
 //! ```
 //! None of it changes what a program computes; slots move, so `orig_pc` says where each came from.
 
 mod context;
 mod dead_code;
 mod link;
+pub(crate) mod may_goto;
 #[cfg(test)]
 mod tests;
 mod xdp;
@@ -38,6 +40,8 @@ pub(crate) struct Replacement {
     pub(crate) insns: Vec<Insn>,
     /// The instruction among them, if any, that jumps (or calls) where the original did.
     pub(crate) jump: Option<Jump>,
+    /// How many of the instructions are done once, when the function is entered: jumps go behind them, calls do not.
+    pub(crate) prologue: usize,
 }
 
 /// A jump to link again.
@@ -52,7 +56,7 @@ pub(crate) struct Jump {
 /// Rewrites an accepted program.
 pub(crate) fn rewrite(
     code: &Code,
-    notes: &[Note],
+    (notes, stack_depth): (&[Note], &[u16]),
     layout: &ContextLayout,
     context: ContextKind,
 ) -> Checked<Xlated> {
@@ -60,6 +64,7 @@ pub(crate) fn rewrite(
     for pc in 0..code.insns.len() {
         replacements.push(replace(code, notes, layout, context, pc)?);
     }
+    may_goto::set_budgets(code, notes, stack_depth, &mut replacements)?;
     dead_code::remove_empty_jumps(&mut replacements);
     link::link(replacements)
 }
@@ -108,7 +113,7 @@ fn replace(
             ContextKind::Plain => None,
         };
         if let Some(insns) = converted {
-            return Ok(Replacement { insns, jump: None });
+            return Ok(Replacement { insns, ..Replacement::default() });
         }
     }
     let target = |off: i32| (pc as i64 + 1 + i64::from(off)) as usize;
@@ -140,5 +145,5 @@ fn replace(
         | Instruction::TailCall
         | Instruction::Exit => None,
     };
-    Ok(Replacement { insns, jump: jump.map(|target| Jump { at: 0, target }) })
+    Ok(Replacement { insns, jump: jump.map(|target| Jump { at: 0, target }), prologue: 0 })
 }

@@ -48,6 +48,17 @@ pub(super) fn conditional(
     Ok(Next::Goto(pc + 1))
 }
 
+/// `may_goto +off`: a jump that is taken at the latest when the function's budget of rounds is spent. Both ways are
+/// explored, the fall through as one more round of a loop that ends by itself (linux: check_cond_jmp_op()).
+pub(super) fn may_goto(env: &mut Env<'_>, state: &mut State, off: i16) -> Checked<Next> {
+    let pc = env.pc();
+    let mut round = state.clone();
+    round.rounds.may_goto += 1;
+    env.widen_from_last_round(&mut round, pc, state.parent);
+    env.push(round, pc + 1)?;
+    Ok(Next::Goto((pc as i64 + 1 + i64::from(off)) as usize))
+}
+
 /// The way it goes, if that is certain.
 fn predict(width: Width, op: JmpOp, lhs: &RegState, rhs: &RegState) -> Option<Branch> {
     match (lhs.is_pointer(), rhs.is_pointer()) {

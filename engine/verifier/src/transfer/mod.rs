@@ -41,7 +41,7 @@ pub(crate) fn execute(env: &mut Env<'_>, state: &mut State, instruction: Instruc
         Instruction::JumpIf { width, op, dst, src, off } => {
             return jump::conditional(env, state, (width, op), dst, src, off);
         }
-        Instruction::MayGoto { .. } => refuse!(Unsupported, "may_goto is not supported"),
+        Instruction::MayGoto { off } => return jump::may_goto(env, state, off),
         Instruction::Call(CallTarget::Helper(id)) => helper::call(env, state, id)?,
         Instruction::Call(CallTarget::Local(off)) => return call::local(env, state, off),
         Instruction::Call(CallTarget::Kfunc(id)) => {
