@@ -13,5 +13,6 @@ pub mod fuzz;
 pub mod kernel;
 pub mod selftests;
 pub mod skip;
+pub mod soundness;
 
 pub use kernel::Kernel;

@@ -1,11 +1,11 @@
 //! Judges the suites that `tests/selftests/judge` has built: see there.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use bpfreplay_tests::Kernel;
-use bpfreplay_tests::selftests::{Explained, Judge, Report, Trial, object_trials, table_trials};
+use bpfreplay_tests::selftests::{Explained, Judge, Report, trials};
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut args = std::env::args().skip(1);
@@ -35,23 +35,4 @@ fn main() -> anyhow::Result<ExitCode> {
     print!("{report}");
     println!("\nleft out (other architectures, strict alignment, unprivileged only): {left_out}");
     Ok(if report.passes() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn trials(built: &Path) -> anyhow::Result<(Vec<Trial>, usize)> {
-    let mut objects: Vec<PathBuf> = std::fs::read_dir(built.join("progs"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<std::io::Result<Vec<PathBuf>>>()?;
-    objects.retain(|path| path.extension().is_some_and(|extension| extension == "o"));
-    objects.sort();
-    let (mut trials, mut left_out) = (Vec::new(), 0);
-    for object in objects {
-        let (more, out) = object_trials(&object).with_context(|| object.display().to_string())?;
-        trials.extend(more);
-        left_out += out;
-    }
-    trials.extend(table_trials(&built.join("tables/tests.jsonl"))?);
-    let before = trials.len();
-    trials.retain(Trial::can_be_judged);
-    left_out += before - trials.len();
-    Ok((trials, left_out))
 }

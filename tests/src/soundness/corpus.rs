@@ -1,0 +1,97 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use bpfreplay_loader::Object;
+use bpfreplay_parsers::ALL;
+use bpfreplay_program::{MapContent, Program};
+
+use super::random::Random;
+use crate::case::{verifier_cases, verifier_program};
+use crate::selftests;
+
+/// Slots of a program that is worth damaging: longer ones take the time of many.
+const SLOTS_MAX: usize = 3000;
+
+/// Programs to damage, with a name each.
+#[derive(Debug, Default)]
+pub struct Corpus {
+    programs: Vec<(String, Arc<Program>)>,
+}
+
+impl Corpus {
+    /// The cases of `tests/cases/verifier` and the programs of all shipped objects.
+    ///
+    /// # Panics
+    ///
+    /// If a committed file cannot be read.
+    #[must_use]
+    pub fn shipped() -> Corpus {
+        let mut corpus = Corpus::default();
+        for (name, case) in verifier_cases() {
+            // Programs that take a million steps take them damaged as well.
+            if !name.contains("million") {
+                corpus.add(name, Arc::new(verifier_program(&case)));
+            }
+        }
+        for object in ALL.iter().copied().flatten() {
+            let parsed = Object::parse(object.bytes).expect("a shipped object");
+            for program in parsed.programs {
+                corpus.add(format!("{}: {}", object.name, program.name), program);
+            }
+        }
+        corpus
+    }
+
+    /// Adds the suites that `tests/selftests/judge` built in this folder.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub fn add_selftests(&mut self, built: &Path) -> anyhow::Result<()> {
+        for trial in selftests::trials(built)?.0 {
+            if let Ok([program, ..]) = trial.programs.as_deref() {
+                self.add(trial.key(), Arc::clone(program));
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: String, program: Arc<Program>) {
+        if (1..=SLOTS_MAX).contains(&program.insns.len()) {
+            self.programs.push((name, Arc::new(alone(&program))));
+        }
+    }
+
+    /// How many programs there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.programs.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.programs.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &(String, Arc<Program>)> {
+        self.programs.iter()
+    }
+
+    /// Any of them.
+    pub fn any(&self, random: &mut Random) -> &(String, Arc<Program>) {
+        &self.programs[random.below(self.programs.len())]
+    }
+}
+
+/// The program without the programs it would tail-call: its prog arrays are empty.
+fn alone(program: &Program) -> Program {
+    let mut maps = program.maps.to_vec();
+    for map in &mut maps {
+        if let MapContent::Programs(_) = map.content {
+            map.content = MapContent::Empty;
+        }
+    }
+    Program { maps: maps.into(), ..program.clone() }
+}

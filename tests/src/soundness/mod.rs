@@ -1,0 +1,19 @@
+//! The verifier under attack: damaged and crossed programs, and what happens to those it accepts.
+//!
+//! ```text
+//!   corpus ──mutate──▶ Program ──verifier──▶ accepted ──▶ checked interpreter, random packets and maps: no fault
+//!                                               └───────▶ the kernel, where it may be asked: no refusal
+//! ```
+//!
+//! The corpus is every case of `tests/cases/verifier`, every program of the shipped objects and, where they were built,
+//! the kernel's own suites. The three types to know: [`Corpus`], [`Mutator`], [`Trial`].
+
+mod corpus;
+mod mutate;
+mod random;
+mod trial;
+
+pub use corpus::Corpus;
+pub use mutate::{Mutator, listing};
+pub use random::Random;
+pub use trial::{Finding, Trial, Verdict};
