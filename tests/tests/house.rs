@@ -33,6 +33,7 @@ const WALLS: &[(&str, &[&str])] = &[
         &[
             "isa",
             "uapi",
+            "btf",
             "program",
             "loader",
             "verifier",

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use bpfreplay_isa::{AluOp, Instruction, Operand, Reg, Size, Width, encode};
-use bpfreplay_program::Program;
+use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_runtime::SKB_LAYOUT;
 use bpfreplay_tests::Kernel;
-use bpfreplay_tests::case::{verifier_cases, verifier_program};
+use bpfreplay_tests::case::{ProgramDef, assemble_program, verifier_cases, verifier_program};
 use bpfreplay_tests::kernel::{KernelInstance, LoadError};
 use bpfreplay_uapi::ProgType;
 use bpfreplay_verifier::{LogLevel, Options, verify};
@@ -70,6 +70,33 @@ fn context_accesses_are_allowed_as_the_kernel_allows_them() {
                     failures.push(format!("{name}: {access}: ours {:?}, theirs {theirs:?}", ours.err()));
                 }
             }
+        }
+    }
+    assert!(failures.is_empty(), "{} accesses differ:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Every offset and size of every sort of socket, one program each.
+#[test]
+fn socket_fields_are_loaded_as_the_kernel_allows_it() {
+    let Some(kernel) = Kernel::or_skip("the kernel as a judge of socket fields") else { return };
+    let common = "r1 = *(u64 *)(r1 + 168)\nif r1 == 0 goto out\n";
+    let made = |helper: &str| format!("{common}call {helper}\nif r0 == 0 goto out\nr1 = r0\n");
+    let sorts = [common.to_owned(), made("bpf_sk_fullsock"), made("bpf_tcp_sock")];
+    let mut failures = Vec::new();
+    let places = || (-8..=116).flat_map(|off| Size::ALL.map(|size| (off, size)));
+    for (sort, (off, size)) in sorts.iter().flat_map(|sort| places().map(move |place| (sort, place))) {
+        let at = if off < 0 { format!("- {}", -off) } else { format!("+ {off}") };
+        let load = format!("r0 = *(u{} *)(r1 {at})", size.bits());
+        let code = format!("{sort}{load}\nout:\nr0 = 0\nexit");
+        let def = ProgramDef::new("access", &code);
+        let maps: Arc<[MapSpec]> = Arc::new([]);
+        let assembled = assemble_program(&def, &maps).expect("assembles");
+        let program = Arc::new(Program { funcs: Vec::new(), btf: None, ..assembled });
+        let options = Options { layout: &SKB_LAYOUT, log: LogLevel::Off };
+        let ours = verify(Arc::clone(&program), &options);
+        let theirs = KernelInstance::load(kernel, &[program]);
+        if ours.is_ok() != theirs.is_ok() {
+            failures.push(format!("{sort}{load}: ours {:?}, theirs {theirs:?}", ours.err()));
         }
     }
     assert!(failures.is_empty(), "{} accesses differ:\n{}", failures.len(), failures.join("\n"));

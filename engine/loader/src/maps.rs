@@ -3,6 +3,7 @@
 mod btf_defined;
 mod data;
 mod legacy;
+mod special;
 mod types;
 pub(crate) mod values;
 

@@ -12,5 +12,5 @@
 mod map_spec;
 mod program;
 
-pub use map_spec::{MapContent, MapSpec};
+pub use map_spec::{MapContent, MapSpec, SpecialField, SpecialKind};
 pub use program::{ArgKind, FuncInfo, LineInfo, Linkage, Program, ReturnKind};

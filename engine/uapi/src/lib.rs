@@ -17,6 +17,7 @@ pub mod map;
 pub mod prog;
 pub mod skb;
 pub mod skb_access;
+pub mod sock;
 pub mod tc;
 pub mod xdp;
 

@@ -10,7 +10,7 @@ use crate::explore::Env;
 use crate::facts;
 use crate::log::{Log, LogLevel, LogWindow};
 use crate::rewrite::{self, ContextKind, Xlated};
-use crate::state::{Frame, FrameKind, RegState, RegType, State};
+use crate::state::{Frame, FrameKind, MemSort, RegState, RegType, State};
 use crate::verified::{Facts, Subprog, VerifiedProgram};
 use crate::{cfg, check, diagnose};
 
@@ -119,7 +119,11 @@ fn arguments(env: &mut Env<'_>, frame: &mut Frame, info: &FuncInfo) -> Checked {
             ArgKind::Ctx => RegState::pointer(RegType::Ctx),
             ArgKind::Mem { size, nonnull } => {
                 let id = if *nonnull { 0 } else { env.new_id() };
-                RegState { nullable: !nonnull, id, ..RegState::pointer(RegType::Mem { size: *size }) }
+                RegState {
+                    nullable: !nonnull,
+                    id,
+                    ..RegState::pointer(RegType::Mem { size: *size, sort: MemSort::Plain })
+                }
             }
             ArgKind::Other(what) => {
                 refuse!(Unsupported, "{} of global function {} is not supported", what, info.name)

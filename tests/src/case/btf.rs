@@ -69,7 +69,34 @@ pub(super) fn functions(funcs: &[Func<'_>]) -> Vec<u8> {
         types.extend([string(func.name), KIND_FUNC << 24 | linkage, FIRST_PROTO + proto]);
     }
 
-    let types: Vec<u8> = types.into_iter().flat_map(u32::to_le_bytes).collect();
+    blob(&types, &strings)
+}
+
+/// Ids of [`locked_value`]'s types.
+pub(super) const LOCKED_KEY: u32 = 1;
+pub(super) const LOCKED_VALUE: u32 = 4;
+
+/// `[1] INT int   [2] INT long   [3] STRUCT bpf_spin_lock { int val }   [4] STRUCT value { int; lock; long }`
+pub(super) fn locked_value() -> Vec<u8> {
+    let mut strings = vec![0u8];
+    let mut string = |text: &str| {
+        let at = strings.len() as u32;
+        strings.extend_from_slice(text.as_bytes());
+        strings.push(0);
+        at
+    };
+    let mut types: Vec<u32> = Vec::new();
+    types.extend([string("int"), KIND_INT << 24, 4, INT_SIGNED | 32]);
+    types.extend([string("long"), KIND_INT << 24, 8, INT_SIGNED | 64]);
+    types.extend([string("bpf_spin_lock"), KIND_STRUCT << 24 | 1, 4, string("val"), 1, 0]);
+    types.extend([string("value"), KIND_STRUCT << 24 | 3, 16]);
+    types.extend([string("count"), 1, 0, string("lock"), 3, 32, string("data"), 2, 64]);
+    blob(&types, &strings)
+}
+
+/// Types and strings behind a header.
+fn blob(types: &[u32], strings: &[u8]) -> Vec<u8> {
+    let types: Vec<u8> = types.iter().copied().flat_map(u32::to_le_bytes).collect();
     let mut blob = Vec::new();
     blob.extend(0xeb9f_u16.to_le_bytes());
     blob.extend([1, 0]);

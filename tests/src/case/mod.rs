@@ -13,6 +13,7 @@ mod assemble;
 mod btf;
 mod engine;
 mod file;
+mod fixture_maps;
 mod kernel;
 mod ours;
 mod run;

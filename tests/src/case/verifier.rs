@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bpfreplay_isa::Insn;
-use bpfreplay_program::{MapContent, MapSpec, Program};
-use bpfreplay_uapi::map::create_flags;
-use bpfreplay_uapi::{MapType, ProgType};
+use bpfreplay_program::{MapSpec, Program};
+use bpfreplay_uapi::ProgType;
 use serde::Deserialize;
 
+use super::fixture_maps::fixture_maps;
 use super::{ProgramDef, Returns, assemble_program};
 use crate::captures::root;
 
@@ -117,28 +117,4 @@ fn slots(raw: &str) -> Vec<Insn> {
             Insn::from_le_bytes(bytes.try_into().expect("eight bytes a slot"))
         })
         .collect()
-}
-
-/// The maps every case may name.
-fn fixture_maps() -> Vec<MapSpec> {
-    let flags = |map_flags, spec: MapSpec| MapSpec { map_flags, ..spec };
-    let data = |name, frozen, bytes: [u8; 16]| MapSpec {
-        content: MapContent::Data { bytes: bytes.to_vec(), frozen },
-        map_flags: if frozen { create_flags::RDONLY_PROG } else { 0 },
-        ..MapSpec::new(name, MapType::Array, 4, 16, 1)
-    };
-    vec![
-        MapSpec::new("array", MapType::Array, 4, 16, 4),
-        MapSpec::new("hash", MapType::Hash, 8, 16, 4),
-        MapSpec::new("percpu_array", MapType::PercpuArray, 4, 16, 4),
-        MapSpec::new("percpu_hash", MapType::PercpuHash, 8, 16, 4),
-        MapSpec::new("jmp", MapType::ProgArray, 4, 4, 4),
-        MapSpec::new("jmp2", MapType::ProgArray, 4, 4, 4),
-        MapSpec::new("ringbuf", MapType::Ringbuf, 0, 0, 4096),
-        data("data", false, [0; 16]),
-        // 32-bit words: 1, 8, -1, 0.
-        data("rodata", true, [1, 0, 0, 0, 8, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]),
-        flags(create_flags::RDONLY_PROG, MapSpec::new("read_only", MapType::Array, 4, 16, 1)),
-        flags(create_flags::WRONLY_PROG, MapSpec::new("write_only", MapType::Array, 4, 16, 1)),
-    ]
 }

@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bpfreplay_btf::Btf;
 use bpfreplay_isa::Insn;
 use bpfreplay_program::{MapContent, MapSpec, Program};
 use bpfreplay_uapi::MapType;
@@ -98,7 +99,13 @@ impl KernelInstance {
         let mut maps = Vec::with_capacity(specs.len());
         for spec in &specs {
             let error = |error| LoadError::Map { name: spec.name.clone(), error };
-            let fd = make_map_with_types(kernel, spec, types.as_ref()).map_err(error)?;
+            // The loader mends a program's types in place: they have the same ids and the same length.
+            let shared = |types| {
+                let program = programs.first().and_then(|program| program.btf.as_deref());
+                let same = |btf: &Arc<Btf>| program.is_some_and(|raw| raw.len() == btf.raw().len());
+                spec.btf.as_ref().is_none_or(same).then_some(types)
+            };
+            let fd = make_map_with_types(kernel, spec, types.as_ref().and_then(shared)).map_err(error)?;
             let id = kernel.object_id(&fd).map_err(error)?;
             maps.push(MapFds { id, open: vec![fd], probe: None });
         }
@@ -296,6 +303,10 @@ pub fn make_map(kernel: Kernel, spec: &MapSpec) -> io::Result<Fd> {
 fn make_map_with_types(kernel: Kernel, spec: &MapSpec, types: Option<&Fd>) -> io::Result<Fd> {
     let inner = spec.inner.as_deref();
     let inner = inner.map(|inner| kernel.create_map(inner, None, types)).transpose()?;
+    // A map whose types are not the program's brings its own.
+    let own = spec.btf.as_ref().filter(|_| types.is_none());
+    let own = own.and_then(|btf| kernel.load_btf(btf.raw()).ok());
+    let types = own.as_ref().or(types);
     // Not every type of map takes types; libbpf tries again without.
     let typed = kernel.create_map(spec, inner.as_ref(), types);
     let fd = typed.or_else(|_| kernel.create_map(spec, inner.as_ref(), None))?;

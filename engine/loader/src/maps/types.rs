@@ -7,12 +7,16 @@ use bpfreplay_btf::{Btf, Kind};
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::MapType;
 
+use super::special;
 use crate::error::LoadError;
 
 /// Gives a map its types, or takes the ids away where the kernel would refuse them.
 pub(super) fn settle(spec: &mut MapSpec, btf: Option<&Arc<Btf>>) -> Result<(), LoadError> {
     if let Some(inner) = &mut spec.inner {
         settle(inner, btf)?;
+    }
+    if let Some(btf) = btf {
+        spec.special = special::fields(btf, spec.btf_value_type_id)?;
     }
     spec.btf = match btf {
         Some(btf) if is_taken(spec, btf)? => Some(Arc::clone(btf)),

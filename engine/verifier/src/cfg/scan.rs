@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
 use bpfreplay_isa::{AluOp, Class, Insn, JmpOp};
-use bpfreplay_program::{MapSpec, Program};
-use bpfreplay_uapi::MapType;
+use bpfreplay_program::{MapSpec, Program, SpecialKind};
 use bpfreplay_uapi::limits::{MAX_USED_MAPS, MAX_VAR_OFF};
+use bpfreplay_uapi::{MapType, ProgType};
 
 use crate::error::{Checked, ErrorKind, Refusal};
 
@@ -61,6 +61,7 @@ fn map_reference(insn: Insn, high: Insn, program: &Program) -> Checked<Option<u3
                 );
                 return refusal(ErrorKind::Invalid, message);
             };
+            fits_program(map, program.prog_type)?;
             if insn.src() == 2 {
                 direct_value(map, high.imm as u32)?;
             }
@@ -71,6 +72,35 @@ fn map_reference(insn: Insn, high: Insn, program: &Program) -> Checked<Option<u3
             format!("ld_imm64 with src {}: maps by index into fd_array are not supported", insn.src()),
         ),
         _ => unrecognized(),
+    }
+}
+
+/// Where programs of the type could be interrupted by themselves, they must not take locks or start timers
+/// (linux: check_map_prog_compatibility()).
+fn fits_program(map: &MapSpec, prog_type: ProgType) -> Checked {
+    let traces = match prog_type {
+        ProgType::Kprobe | ProgType::Tracepoint => true,
+        ProgType::SocketFilter
+        | ProgType::SchedCls
+        | ProgType::SchedAct
+        | ProgType::Xdp
+        | ProgType::CgroupSkb
+        | ProgType::LwtIn
+        | ProgType::LwtOut
+        | ProgType::LwtXmit => false,
+    };
+    let has = |kind| map.special.iter().any(|field| field.kind == kind);
+    let refused = match prog_type {
+        ProgType::SocketFilter if has(SpecialKind::SpinLock) => {
+            Some("socket filter progs cannot use bpf_spin_lock yet")
+        }
+        _ if traces && has(SpecialKind::SpinLock) => Some("tracing progs cannot use bpf_spin_lock yet"),
+        _ if traces && has(SpecialKind::Timer) => Some("tracing progs cannot use bpf_timer yet"),
+        _ => None,
+    };
+    match refused {
+        Some(message) => Err(Refusal::new(ErrorKind::Invalid, format!("{message} (map {})", map.name))),
+        None => Ok(()),
     }
 }
 

@@ -11,15 +11,31 @@ use super::context;
 use super::memory::writes_packets;
 use super::region::{self, Empty, Region};
 use super::stack::{self, Purpose, StackRange};
+use super::{map_args, sock, special};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{RegState, RegType, State};
+use crate::state::{Lock, MemSort, RegState, RegType, State};
 
 /// The map a helper is given, and where its key is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct MapArgument {
     pub(crate) map: u32,
     pub(crate) key: Option<Reg>,
+}
+
+/// What was found out about a call.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Call {
+    /// The map it is about.
+    pub(crate) map: Option<MapArgument>,
+    /// What it does.
+    pub(crate) effects: Vec<Effect>,
+    /// How many bytes the result points to.
+    pub(crate) alloc_size: Option<u32>,
+    /// The reference among the arguments.
+    pub(crate) ref_obj_id: u32,
+    /// Whether the call ends it.
+    pub(crate) releases: bool,
 }
 
 /// What a call does to what it is given.
@@ -30,8 +46,10 @@ pub(crate) enum Effect {
     /// A size that varies: some of the bytes.
     MayFillStack(StackRange),
     FillsPacket,
-    /// A size whose range was checked.
+    /// A number whose range was checked.
     DependsOn(Reg),
+    /// The lock is this from now on.
+    SetsLock(Option<Lock>),
 }
 
 /// A piece of memory a function is given.
@@ -45,14 +63,10 @@ struct Piece {
 }
 
 /// Checks every argument; says which map the call is about and what it does.
-pub(crate) fn check(
-    env: &Env<'_>,
-    state: &State,
-    helper: HelperId,
-    map: &mut Option<MapArgument>,
-    effects: &mut Vec<Effect>,
-) -> Checked {
+pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<Call> {
     let proto = helper.proto();
+    let mut call = Call::default();
+    let Call { map, effects, alloc_size, ref_obj_id, releases } = &mut call;
     let args = proto.args.iter().zip(Reg::ARGS).enumerate();
     for (index, (&arg, reg)) in args {
         let value = *state.reg(reg);
@@ -69,21 +83,41 @@ pub(crate) fn check(
                 expect(reg, &value, value.kind == RegType::Ctx, "ctx")?;
                 context::unmodified(reg, &value)?;
             }
-            ArgType::ConstMapPtr => *map = Some(map_argument(env, helper, reg, &value)?),
+            ArgType::CtxOrNull if value.is_null() => effects.push(Effect::DependsOn(reg)),
+            ArgType::CtxOrNull => {
+                expect_or_null(reg, &value, value.kind == RegType::Ctx, "ctx")?;
+                context::unmodified(reg, &value)?;
+            }
+            ArgType::ConstMapPtr => *map = Some(map_args::argument(env, reg, &value)?),
             ArgType::MapKey => {
                 let Some(argument) = map.as_mut() else { continue };
                 argument.key = Some(reg);
-                let size = env.program.maps[argument.map as usize].key_size.into();
+                let size = env.map(argument.map).key_size.into();
+                memory(Piece { size, empty: Empty::Refused, access: MemAccess::Read, exact: true }, effects)?;
+            }
+            ArgType::MapValue(_) if map.is_some_and(|argument| is_sockmap(env, argument)) => {
+                sock::argument(reg, &value, sock::Accepts::BtfToo)?;
+            }
+            ArgType::MapValueOrNull if value.is_null() => effects.push(Effect::DependsOn(reg)),
+            ArgType::MapValueOrNull => {
+                let Some(argument) = map else { continue };
+                let size = env.map(argument.map).value_size.into();
                 memory(Piece { size, empty: Empty::Refused, access: MemAccess::Read, exact: true }, effects)?;
             }
             ArgType::MapValue(access) => {
                 let Some(argument) = map else { continue };
-                let size = env.program.maps[argument.map as usize].value_size.into();
+                // What is looked for in a bloom filter is read.
+                let looks_up = helper == HelperId::MapPeekElem;
+                let access = match env.map(argument.map).map_type {
+                    MapType::BloomFilter if looks_up => MemAccess::Read,
+                    _ => access,
+                };
+                let size = env.map(argument.map).value_size.into();
                 memory(Piece { size, empty: Empty::Refused, access, exact: true }, effects)?;
             }
             // Checked with the size that follows; the type at once, as the kernel does.
             ArgType::Mem(_) => expect_memory(reg, &value)?,
-            ArgType::MemOrNull(_) if value.is_null() => {}
+            ArgType::MemOrNull(_) if value.is_null() => effects.push(Effect::DependsOn(reg)),
             ArgType::MemOrNull(_) => expect_memory(reg, &value)?,
             ArgType::ConstSize | ArgType::ConstSizeOrZero => {
                 let empty = if arg == ArgType::ConstSize { Empty::Refused } else { Empty::Allowed };
@@ -104,26 +138,119 @@ pub(crate) fn check(
             ArgType::StackOrNull => {
                 expect(reg, &value, matches!(value.kind, RegType::Stack { .. }), "fp")?;
             }
-            ArgType::CtxOrNull
-            | ArgType::MapValueOrNull
-            | ArgType::FixedMem(_, _)
-            | ArgType::ConstAllocSize
-            | ArgType::ConstStr
-            | ArgType::SpinLock
-            | ArgType::Timer
-            | ArgType::RingbufMem
-            | ArgType::SockCommon
-            | ArgType::BtfSockCommon
-            | ArgType::BtfSockCommonRelease
-            | ArgType::Dynptr(_) => {
+            ArgType::FixedMem(access, size) => {
+                let piece = Piece { size: size.into(), empty: Empty::Refused, access, exact: true };
+                memory(piece, effects)?;
+                if access != MemAccess::Read {
+                    stack::aligned(alignment_word(&value), &value, 0, size)?;
+                }
+            }
+            ArgType::ConstAllocSize => {
+                expect(reg, &value, value.is_scalar(), "scalar")?;
+                let Some(size) = value.as_const() else {
+                    refuse!(Access, "R{n} is not a known constant'");
+                };
+                *alloc_size = Some(size as u32);
+                effects.push(Effect::DependsOn(reg));
+            }
+            ArgType::ConstStr => const_str(env, reg, &value)?,
+            ArgType::SpinLock => {
+                effects.push(Effect::SetsLock(special::spin_lock(env, state, helper, (reg, &value))?));
+            }
+            ArgType::SockCommon => sock::argument(reg, &value, sock::Accepts::Plain)?,
+            ArgType::BtfSockCommon => sock::argument(reg, &value, sock::Accepts::BtfToo)?,
+            ArgType::BtfSockCommonRelease => {
+                sock::argument(reg, &value, sock::Accepts::BtfToo)?;
+                *releases = released(reg, &value)?;
+            }
+            ArgType::RingbufMem => {
+                let is_record = matches!(value.kind, RegType::Mem { sort: MemSort::Ringbuf, .. });
+                expect(reg, &value, is_record, "ringbuf_mem")?;
+                *releases = released(reg, &value)?;
+            }
+            ArgType::Timer | ArgType::Dynptr(_) => {
                 refuse!(Unsupported, "helper {}#{} is not supported", proto.name, helper.id())
             }
         }
+        if value.ref_obj_id != 0 && arg != ArgType::Anything {
+            if *ref_obj_id != 0 {
+                let (this, other) = (value.ref_obj_id, *ref_obj_id);
+                refuse!(Invalid, "more than one arg with ref_obj_id R{n} {this} {other}");
+            }
+            *ref_obj_id = value.ref_obj_id;
+        }
+    }
+    if let Some(argument) = call.map {
+        map_args::compatible(env, argument.map, helper)?;
+    }
+    Ok(call)
+}
+
+/// A pointer whose reference the call ends: as it was acquired (linux: check_func_arg_reg_off()).
+fn released(reg: Reg, value: &RegState) -> Checked<bool> {
+    let n = reg.number();
+    if value.off != 0 {
+        refuse!(Invalid, "R{n} must have zero offset when passed to release func or trusted arg to kfunc");
+    }
+    context::unmodified(reg, value)?;
+    if value.ref_obj_id == 0 {
+        refuse!(Invalid, "R{n} must be referenced when passed to release function");
+    }
+    Ok(true)
+}
+
+fn is_sockmap(env: &Env<'_>, argument: MapArgument) -> bool {
+    matches!(env.map(argument.map).map_type, MapType::Sockmap | MapType::Sockhash)
+}
+
+/// The kernel's word for memory in messages on alignment.
+const fn alignment_word(value: &RegState) -> &'static str {
+    match value.kind {
+        RegType::MapValue { .. } => "value",
+        RegType::Stack { .. } => "stack",
+        RegType::NotInit
+        | RegType::Scalar
+        | RegType::Ctx
+        | RegType::MapPtr { .. }
+        | RegType::Packet
+        | RegType::PacketMeta
+        | RegType::PacketEnd
+        | RegType::Sock(_)
+        | RegType::Mem { .. }
+        | RegType::MapKey { .. }
+        | RegType::Func { .. } => "",
+    }
+}
+
+/// A string that cannot change: in a frozen read-only map, to its NUL (linux: check_reg_const_str()).
+fn const_str(env: &Env<'_>, reg: Reg, value: &RegState) -> Checked {
+    let n = reg.number();
+    let RegType::MapValue { map } = value.kind else {
+        refuse!(Access, "R{n} type={} expected=map_value", value.type_name());
+    };
+    expect(reg, value, true, "map_value")?;
+    let spec = env.map(map);
+    let Some(bytes) = spec.frozen_bytes() else {
+        refuse!(Access, "R{n} does not point to a readonly map'");
+    };
+    let Some(var) = value.value.as_const() else {
+        refuse!(Access, "R{n} is not a constant address'");
+    };
+    let rest = i64::from(spec.value_size) - i64::from(value.off);
+    region::variable(reg, value, 0, rest, Region { size: spec.value_size }, Empty::Refused)?;
+    let from = usize::try_from(i64::from(value.off).wrapping_add(var as i64)).unwrap_or(usize::MAX);
+    if !bytes.get(from..).is_some_and(|rest| rest.contains(&0)) {
+        refuse!(Invalid, "string is not zero-terminated");
     }
     Ok(())
 }
 
-fn expect(reg: Reg, value: &RegState, ok: bool, expected: &str) -> Checked {
+/// As [`expect`], and the pointer may be NULL.
+fn expect_or_null(reg: Reg, value: &RegState, ok: bool, expected: &str) -> Checked {
+    expect(reg, &RegState { nullable: false, ..*value }, ok, expected)
+}
+
+pub(super) fn expect(reg: Reg, value: &RegState, ok: bool, expected: &str) -> Checked {
     if ok && !value.nullable {
         return Ok(());
     }
@@ -144,53 +271,11 @@ fn expect_memory(reg: Reg, value: &RegState) -> Checked {
         | RegType::Ctx
         | RegType::MapPtr { .. }
         | RegType::PacketEnd
-        | RegType::SockCommon
+        | RegType::Sock(_)
         | RegType::Func { .. } => false,
     };
     let expected = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
     expect(reg, value, ok, expected)
-}
-
-/// A map that this helper takes (linux: check_map_func_compatibility()).
-fn map_argument(env: &Env<'_>, helper: HelperId, reg: Reg, value: &RegState) -> Checked<MapArgument> {
-    let RegType::MapPtr { map } = value.kind else {
-        refuse!(Access, "R{} type={} expected=map_ptr", reg.number(), value.type_name());
-    };
-    let spec = &env.program.maps[map as usize];
-    let (id, name) = (helper.id(), helper.proto().name);
-    let is_tail_call = helper == HelperId::TailCall;
-    let iterable = matches!(
-        spec.map_type,
-        MapType::Array
-            | MapType::PercpuArray
-            | MapType::Hash
-            | MapType::PercpuHash
-            | MapType::LruHash
-            | MapType::LruPercpuHash
-    );
-    if helper == HelperId::ForEachMapElem && !iterable {
-        refuse!(Unsupported, "callback function not allowed for map {}", spec.name);
-    }
-    match spec.map_type {
-        MapType::Array | MapType::PercpuArray | MapType::Hash | MapType::PercpuHash if !is_tail_call => {}
-        MapType::ProgArray if is_tail_call => {}
-        _ if is_tail_call => refuse!(
-            Invalid,
-            "expected prog array map for tail call ({} is a {})",
-            spec.name,
-            spec.map_type.name()
-        ),
-        MapType::ProgArray => {
-            refuse!(Invalid, "cannot pass map_type {} into func {name}#{id}", spec.map_type.id())
-        }
-        _ => refuse!(
-            Unsupported,
-            "maps of type {} are not supported (map {} in {name}#{id})",
-            spec.map_type.name(),
-            spec.name
-        ),
-    }
-    Ok(MapArgument { map, key: None })
 }
 
 /// A size: its largest value, and whether it is the only one (linux: check_mem_size_reg()).
@@ -242,6 +327,9 @@ fn check_memory(
 fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece) -> Checked<Option<Effect>> {
     let Piece { size, empty, access, exact } = piece;
     match value.kind {
+        RegType::Stack { .. } if size == 0 && empty == Empty::Refused => {
+            refuse!(Access, "invalid zero-sized read")
+        }
         RegType::Stack { frame } => {
             let purpose = match access {
                 MemAccess::Read => Purpose::Read,
@@ -259,27 +347,28 @@ fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece) -> Checke
             Ok((access != MemAccess::Read).then_some(Effect::FillsPacket))
         }
         RegType::MapValue { map } => {
-            let spec = &env.program.maps[map as usize];
-            let (flag, what) = match access {
-                MemAccess::Read => (create_flags::WRONLY_PROG, "read from"),
-                MemAccess::Fill | MemAccess::Change => (create_flags::RDONLY_PROG, "write into"),
+            let spec = env.map(map);
+            let (forbidden, what) = match access {
+                MemAccess::Read => (spec.map_flags & create_flags::WRONLY_PROG != 0, "read from"),
+                MemAccess::Fill | MemAccess::Change => (map_args::is_read_only(spec), "write into"),
             };
-            if spec.map_flags & flag != 0 || (access != MemAccess::Read && spec.frozen_bytes().is_some()) {
+            if forbidden {
                 let (value_size, off) = (spec.value_size, value.off);
                 refuse!(Access, "{what} map forbidden, value_size={value_size} off={off} size={size}");
             }
             region::variable(reg, value, 0, size, Region { size: spec.value_size }, empty)?;
+            special::untouched(spec, value, value.off.into(), size)?;
             Ok(None)
         }
         RegType::MapKey { .. } if access != MemAccess::Read => {
             refuse!(Access, "R{} cannot write into map_key", reg.number())
         }
         RegType::MapKey { map } => {
-            let key = Region { size: env.program.maps[map as usize].key_size };
+            let key = Region { size: env.map(map).key_size };
             region::variable(reg, value, 0, size, key, empty)?;
             Ok(None)
         }
-        RegType::Mem { size: whole } => {
+        RegType::Mem { size: whole, .. } => {
             region::variable(reg, value, 0, size, Region { size: whole }, empty)?;
             Ok(None)
         }
@@ -288,7 +377,7 @@ fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece) -> Checke
         | RegType::Ctx
         | RegType::MapPtr { .. }
         | RegType::PacketEnd
-        | RegType::SockCommon
+        | RegType::Sock(_)
         | RegType::Func { .. } => expect_memory(reg, value).map(|()| None),
     }
 }

@@ -1,10 +1,12 @@
 use bpfreplay_isa::Reg;
 use bpfreplay_uapi::map::create_flags;
+use bpfreplay_uapi::sock::SockKind;
 use bpfreplay_uapi::{MapType, ProgType};
 
 use super::context::{self, ContextAccess};
 use super::region::{self, Empty, Region};
 use super::stack::{self, Purpose, StackRange};
+use super::{map_args, sock, special};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{RegState, RegType, State};
@@ -40,6 +42,8 @@ pub(crate) enum Target {
         off: Option<u32>,
     },
     Memory,
+    /// A field of a socket.
+    Sock(SockKind),
 }
 
 /// An access of `size` bytes, `off` bytes from the pointer in `reg` (linux: check_mem_access()).
@@ -77,7 +81,7 @@ pub(crate) fn access(
             let at = pointer.value.as_const().map(|var| off + i64::from(pointer.off) + var as i64);
             Ok(Target::MapValue { map, off: at.and_then(|at| u32::try_from(at).ok()) })
         }
-        RegType::Mem { size: mem } => {
+        RegType::Mem { size: mem, .. } => {
             region::variable(reg, pointer, off, bytes, Region { size: mem }, Empty::Refused)?;
             Ok(Target::Memory)
         }
@@ -85,16 +89,16 @@ pub(crate) fn access(
             refuse!(Access, "write to change key R{n} not allowed")
         }
         RegType::MapKey { map } => {
-            let key = Region { size: env.program.maps[map as usize].key_size };
+            let key = Region { size: env.map(map).key_size };
             region::variable(reg, pointer, off, bytes, key, Empty::Refused)?;
             Ok(Target::Memory)
         }
-        RegType::SockCommon => refuse!(Unsupported, "fields of struct bpf_sock are not supported"),
+        RegType::Sock(kind) => sock::access((reg, pointer), kind, off as i32, size, how).map(Target::Sock),
         RegType::MapPtr { .. } if how.is_load() => {
             refuse!(Unsupported, "fields of struct bpf_map are not supported (R{n} is a map pointer)")
         }
         RegType::MapPtr { map } => {
-            let name = match env.program.maps[map as usize].map_type {
+            let name = match env.map(map).map_type {
                 MapType::Hash | MapType::PercpuHash => "bpf_htab",
                 _ => "bpf_array",
             };
@@ -127,12 +131,9 @@ fn map_access(
     size: u32,
     how: How,
 ) -> Checked {
-    let spec = &env.program.maps[map as usize];
+    let spec = env.map(map);
     let forbidden = match how {
-        How::Store => {
-            let read_only = spec.map_flags & create_flags::RDONLY_PROG != 0 || spec.frozen_bytes().is_some();
-            read_only.then_some("write into")
-        }
+        How::Store => map_args::is_read_only(spec).then_some("write into"),
         How::Load | How::LoadSigned => {
             (spec.map_flags & create_flags::WRONLY_PROG != 0).then_some("read from")
         }
@@ -142,5 +143,6 @@ fn map_access(
         refuse!(Access, "{what} map forbidden, value_size={} off={off} size={size}", spec.value_size);
     }
     let region = Region { size: spec.value_size };
-    region::variable(reg, pointer, off, i64::from(size), region, Empty::Refused)
+    region::variable(reg, pointer, off, i64::from(size), region, Empty::Refused)?;
+    special::untouched(spec, pointer, off + i64::from(pointer.off), size.into())
 }

@@ -3,6 +3,9 @@
 pub(crate) mod context;
 pub(crate) mod depth;
 pub(crate) mod helper_args;
+pub(crate) mod map_args;
 pub(crate) mod memory;
 pub(crate) mod region;
+pub(crate) mod sock;
+pub(crate) mod special;
 pub(crate) mod stack;

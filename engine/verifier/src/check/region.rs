@@ -45,7 +45,7 @@ fn fixed(reg: Reg, pointer: &RegState, off: i64, size: i64, region: Region, empt
         | RegType::MapPtr { .. }
         | RegType::Stack { .. }
         | RegType::PacketEnd
-        | RegType::SockCommon
+        | RegType::Sock(_)
         | RegType::Func { .. }
         | RegType::Mem { .. } => {
             refuse!(Access, "invalid access to memory, mem_size={} off={off} size={size}", region.size)

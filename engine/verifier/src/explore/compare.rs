@@ -5,7 +5,7 @@ use bpfreplay_isa::Reg;
 use super::Env;
 use super::joins::Join;
 use crate::scalar::Scalar;
-use crate::state::{ByteKind, Frame, FrameKind, RegState, RegType, Slot, State};
+use crate::state::{ByteKind, Frame, FrameKind, Held, RegState, RegType, Slot, State};
 
 /// A one-to-one correspondence of identities between the two states, built while comparing. What is linked in the
 /// old state must be linked in the new one, else a bound learned through the link would be missing.
@@ -66,7 +66,7 @@ impl Env<'_> {
                 && o.callback_depth <= n.callback_depth
                 && self.registers_included((old, exactness), index, o, n, new, &ids)
                 && stack_included((old, exactness), index, o, n, &ids)
-        })
+        }) && held_alike(&old.state.held, &new.held, &ids)
     }
 
     fn registers_included(
@@ -94,6 +94,17 @@ impl Env<'_> {
     }
 }
 
+/// Whether the same is held: references that correspond, one lock or none (linux: refsafe()).
+fn held_alike(old: &Held, new: &Held, ids: &IdMap) -> bool {
+    let (o, n) = (old.references(), new.references());
+    let lock_alike = match (old.lock(), new.lock()) {
+        (None, None) => true,
+        (Some(o), Some(n)) => o.map == n.map && ids.agree(o.id, n.id),
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    lock_alike && o.len() == n.len() && o.iter().zip(n).all(|(o, n)| ids.agree(o.id, n.id))
+}
+
 /// Whether the old register stands for all the new one can be (linux: regsafe()).
 fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool {
     if old.kind == RegType::NotInit {
@@ -101,6 +112,9 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
         return true;
     }
     if old.kind != new.kind || old.nullable != new.nullable {
+        return false;
+    }
+    if !ids.agree(old.ref_obj_id, new.ref_obj_id) {
         return false;
     }
     match old.kind {
@@ -124,7 +138,7 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
         | RegType::MapPtr { .. }
         | RegType::Stack { .. }
         | RegType::PacketEnd
-        | RegType::SockCommon
+        | RegType::Sock(_)
         | RegType::Func { .. } => old.off == new.off && old.value == new.value && ids.agree(old.id, new.id),
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use bpfreplay_isa::Instruction;
-use bpfreplay_program::Program;
+use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::limits::{COMPLEXITY_LIMIT_INSNS, COMPLEXITY_LIMIT_JMP_SEQ};
 
 use super::joins::{Joins, Visit};
@@ -192,6 +192,26 @@ impl<'a> Env<'a> {
         let log_position = self.log.position();
         self.pending.push(Pending { state, pc, prev_pc: self.pc, log_position });
         Ok(())
+    }
+
+    /// A map: the program's, and behind those, one for one, the shapes of their inner maps.
+    pub(crate) fn map(&self, map: u32) -> &'a MapSpec {
+        let (maps, index) = (&self.program.maps, map as usize);
+        match index.checked_sub(maps.len()) {
+            None => &maps[index],
+            Some(outer) => maps[outer].inner.as_deref().expect("only maps of maps are looked into"),
+        }
+    }
+
+    /// The index of the shape of this map's inner maps, if it is a map of maps.
+    pub(crate) fn inner_map(&self, outer: u32) -> Option<u32> {
+        let spec = self.program.maps.get(outer as usize)?;
+        spec.inner.as_ref().map(|_| outer + self.program.maps.len() as u32)
+    }
+
+    /// The map's index in the program, for facts; of inner maps nothing is known before the run.
+    pub(crate) fn program_map(&self, map: u32) -> Option<u32> {
+        ((map as usize) < self.program.maps.len()).then_some(map)
     }
 
     /// The instruction under way.

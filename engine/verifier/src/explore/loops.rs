@@ -71,7 +71,7 @@ impl Env<'_> {
         {
             return Again::Converged;
         }
-        if old.state.frames == new.frames && old.state.rounds == new.rounds {
+        if old.state.frames == new.frames && old.state.held == new.held && old.state.rounds == new.rounds {
             return Again::Circle;
         }
         Again::Different

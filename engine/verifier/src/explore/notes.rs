@@ -1,3 +1,5 @@
+use bpfreplay_uapi::sock::SockKind;
+
 /// What all paths through one instruction agree on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Fact<T> {
@@ -33,6 +35,8 @@ impl<T: Copy + PartialEq> Fact<T> {
 pub(crate) enum Access {
     /// The context: converted afterwards, so all paths must agree.
     Context,
+    /// A socket's field: the kernel converts those, so it wants the same.
+    Sock(SockKind),
     /// Memory that is there as it is.
     Memory,
 }

@@ -42,6 +42,9 @@ impl RegText<'_> {
             let distance = if reg.linked_by_offset { format!("{:+}", reg.off) } else { String::new() };
             out.push(format!("id={}{distance}", reg.id));
         }
+        if reg.ref_obj_id != 0 {
+            out.push(format!("ref_obj_id={}", reg.ref_obj_id));
+        }
         match reg.kind {
             RegType::MapPtr { map } | RegType::MapValue { map } | RegType::MapKey { map } => {
                 out.extend(self.map(map));
@@ -53,7 +56,7 @@ impl RegText<'_> {
             | RegType::Packet
             | RegType::PacketMeta
             | RegType::PacketEnd
-            | RegType::SockCommon
+            | RegType::Sock(_)
             | RegType::Mem { .. }
             | RegType::Func { .. } => {}
         }
@@ -63,7 +66,7 @@ impl RegText<'_> {
         if reg.kind.is_packet() {
             out.push(format!("r={}", Range(reg.range)));
         }
-        if let RegType::Mem { size } = reg.kind {
+        if let RegType::Mem { size, .. } = reg.kind {
             out.push(format!("sz={}", Unsigned(size.into())));
         }
         match reg.value.as_const() {
@@ -76,7 +79,11 @@ impl RegText<'_> {
 
     /// `map=flows,ks=4,vs=8`
     fn map(&self, map: u32) -> Option<String> {
-        let spec = self.maps.get(map as usize)?;
+        // Behind the program's maps come their inner ones (`Env::map`).
+        let spec = match (map as usize).checked_sub(self.maps.len()) {
+            None => &self.maps[map as usize],
+            Some(outer) => self.maps.get(outer)?.inner.as_deref()?,
+        };
         Some(format!("map={},ks={},vs={}", object_name(&spec.name), spec.key_size, spec.value_size))
     }
 }

@@ -1,5 +1,6 @@
 use bpfreplay_isa::Reg;
 
+use super::held::Held;
 use super::reg::{RegState, RegType};
 use super::stack::{Slot, SlotSet, Stack};
 
@@ -69,6 +70,7 @@ pub(crate) struct HistoryEntry {
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) frames: Vec<Frame>,
+    pub(crate) held: Held,
     /// The last join point passed.
     pub(crate) parent: Option<JoinId>,
     /// The instruction at which that was (or the path began).
@@ -94,6 +96,7 @@ impl State {
     pub(crate) fn new(frame: Frame, first_pc: u32) -> State {
         State {
             frames: vec![frame],
+            held: Held::default(),
             parent: None,
             first_pc,
             history: Vec::new(),
@@ -108,6 +111,7 @@ impl State {
         self.frames.len() * size_of::<Frame>()
             + slots * size_of::<Slot>()
             + self.history.len() * size_of::<HistoryEntry>()
+            + size_of_val(self.held.references())
     }
 
     /// The function that runs.

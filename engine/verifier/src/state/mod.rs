@@ -1,9 +1,11 @@
 //! The abstract state of one path: what is known of every register and every stack byte of every frame.
 
 mod frame;
+mod held;
 mod reg;
 mod stack;
 
 pub(crate) use frame::{Frame, FrameKind, HistoryEntry, JoinId, StackAccess, State};
-pub(crate) use reg::{PacketRange, RegState, RegType};
+pub(crate) use held::{Held, Lock};
+pub(crate) use reg::{MemSort, PacketRange, RegState, RegType};
 pub(crate) use stack::{ByteKind, Slot, SlotSet, locate};

@@ -1,3 +1,5 @@
+use bpfreplay_uapi::sock::SockKind;
+
 use crate::scalar::Scalar;
 
 /// What a register holds (linux: enum bpf_reg_type). Part of the type: which object, never where in it.
@@ -9,7 +11,7 @@ pub(crate) enum RegType {
     Scalar,
     /// The context.
     Ctx,
-    /// A map, by index into the program's maps.
+    /// A map, by [`crate::explore::Env::map`]'s index.
     MapPtr { map: u32 },
     /// A value of that map.
     MapValue { map: u32 },
@@ -21,14 +23,23 @@ pub(crate) enum RegType {
     PacketMeta,
     /// One past the packet, `data_end`.
     PacketEnd,
-    /// `struct bpf_sock` of the context's `sk`.
-    SockCommon,
-    /// Memory of a known size: an argument of a global function.
-    Mem { size: u32 },
+    /// A socket: the context's `sk`, or one that was looked up.
+    Sock(SockKind),
+    /// Memory of a known size.
+    Mem { size: u32, sort: MemSort },
     /// A key of that map, to read: what a callback over its elements is given.
     MapKey { map: u32 },
     /// A function of the program, by index: a callback to hand to a helper.
     Func { function: u32 },
+}
+
+/// Whose memory it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum MemSort {
+    /// An argument of a global function, or what a dynptr spans.
+    Plain,
+    /// A reserved record of a ring buffer (linux: MEM_RINGBUF).
+    Ringbuf,
 }
 
 impl RegType {
@@ -46,10 +57,18 @@ impl RegType {
             (RegType::Packet, _) => "pkt",
             (RegType::PacketMeta, _) => "pkt_meta",
             (RegType::PacketEnd, _) => "pkt_end",
-            (RegType::SockCommon, false) => "sock_common",
-            (RegType::SockCommon, true) => "sock_common_or_null",
-            (RegType::Mem { .. }, false) => "mem",
-            (RegType::Mem { .. }, true) => "mem_or_null",
+            (RegType::Sock(SockKind::Common), false) => "sock_common",
+            (RegType::Sock(SockKind::Common), true) => "sock_common_or_null",
+            (RegType::Sock(SockKind::Full), false) => "sock",
+            (RegType::Sock(SockKind::Full), true) => "sock_or_null",
+            (RegType::Sock(SockKind::Tcp), false) => "tcp_sock",
+            (RegType::Sock(SockKind::Tcp), true) => "tcp_sock_or_null",
+            (RegType::Sock(SockKind::Xdp), false) => "xdp_sock",
+            (RegType::Sock(SockKind::Xdp), true) => "xdp_sock_or_null",
+            (RegType::Mem { sort: MemSort::Plain, .. }, false) => "mem",
+            (RegType::Mem { sort: MemSort::Plain, .. }, true) => "mem_or_null",
+            (RegType::Mem { sort: MemSort::Ringbuf, .. }, false) => "ringbuf_mem",
+            (RegType::Mem { sort: MemSort::Ringbuf, .. }, true) => "ringbuf_mem_or_null",
             (RegType::MapKey { .. }, _) => "map_key",
             (RegType::Func { .. }, _) => "func",
         }
@@ -66,7 +85,7 @@ impl RegType {
             | RegType::MapValue { .. }
             | RegType::Stack { .. }
             | RegType::PacketEnd
-            | RegType::SockCommon
+            | RegType::Sock(_)
             | RegType::Mem { .. }
             | RegType::MapKey { .. }
             | RegType::Func { .. } => false,
@@ -125,6 +144,9 @@ pub(crate) struct RegState {
     /// Shared identity, 0 for none: of pointers whose NULL check or packet range counts for all holders, of scalars
     /// that are equal or a constant apart.
     pub(crate) id: u32,
+    /// The reference that keeps the object alive, 0 for none: when it is released, the pointer is dead
+    /// (see [`super::Held`]).
+    pub(crate) ref_obj_id: u32,
     /// Packet pointers: what comparisons with `data_end` proved.
     pub(crate) range: PacketRange,
     /// Scalars: the value. Pointers: the variable part of the offset.
@@ -138,6 +160,7 @@ impl RegState {
         linked_by_offset: false,
         off: 0,
         id: 0,
+        ref_obj_id: 0,
         range: PacketRange::NONE,
         value: Scalar::UNKNOWN,
     };

@@ -4,7 +4,7 @@ use bpfreplay_isa::Reg;
 use bpfreplay_program::Linkage;
 use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
 
-use super::{callback, forget_packet_pointers, helper, read, return_value};
+use super::{callback, forget_packet_pointers, helper, read, reference, return_value};
 use crate::check::helper_args;
 use crate::error::{Checked, refuse};
 use crate::explore::{Env, Next};
@@ -18,6 +18,12 @@ pub(super) fn local(env: &mut Env<'_>, state: &mut State, off: i32) -> Checked<N
     let callee = env.code.function_at(target);
     let info = env.program.funcs.get(callee);
     if let Some(info) = info.filter(|info| info.linkage == Linkage::Global && callee != 0) {
+        if state.held.lock().is_some() {
+            refuse!(
+                Invalid,
+                "global function calls are not allowed while holding a lock,\nuse static function instead"
+            );
+        }
         for effect in helper_args::check_global_call(env, state, info)? {
             helper::apply(env, state, effect);
         }
@@ -56,6 +62,7 @@ pub(super) fn clobber_caller_saved(state: &mut State) {
 
 /// `exit` (linux: check_return_code(), prepare_func_exit()).
 pub(super) fn exit(env: &mut Env<'_>, state: &mut State) -> Checked<Next> {
+    reference::none_left(state, reference::Place::Exit)?;
     let result = *state.reg(Reg::R0);
     match state.cur().kind {
         FrameKind::Call { .. } | FrameKind::Callback { .. } => leave(env, state, result),

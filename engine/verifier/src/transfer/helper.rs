@@ -1,29 +1,31 @@
 //! Calls of helper functions (linux: check_helper_call()).
 
 use bpfreplay_isa::Reg;
+use bpfreplay_uapi::sock::SockKind;
 use bpfreplay_uapi::{HelperId, MapType, RetType, helper_name};
 
-use super::{call, callback, forget_packet_pointers, stack};
-use crate::check::helper_args::{self, Effect, MapArgument};
+use super::{call, callback, forget_packet_pointers, reference, stack};
+use crate::check::helper_args::{self, Call, Effect, MapArgument};
 use crate::check::memory::writes_packets;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{RegState, RegType, State, locate};
+use crate::state::{MemSort, RegState, RegType, State, locate};
 
 pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
+    if state.held.lock().is_some() && id != HelperId::SpinUnlock.id() {
+        refuse!(Invalid, "function calls are not allowed while holding a lock");
+    }
     let helper = find(env, id)?;
     let proto = helper.proto();
-    let mut map = None;
-    let mut effects = Vec::new();
-    helper_args::check(env, state, helper, &mut map, &mut effects)?;
+    let Call { map, effects, alloc_size, ref_obj_id, releases } = helper_args::check(env, state, helper)?;
 
     let mut not_null = false;
     if let Some(MapArgument { map, key }) = map {
         let key = key.and_then(|reg| constant_key(env, state, map, reg));
-        let spec = &env.program.maps[map as usize];
+        let spec = env.map(map);
         not_null = helper == HelperId::MapLookupElem && key.is_some_and(|key| key < spec.max_entries);
-        let pc = env.pc();
-        env.notes[pc].map.learn(Some(map));
+        let (pc, known) = (env.pc(), env.program_map(map));
+        env.notes[pc].map.learn(known);
         if helper != HelperId::TailCall {
             env.notes[pc].key.learn(key);
         }
@@ -31,11 +33,17 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     for effect in effects {
         apply(env, state, effect);
     }
+    if releases && !reference::release(state, ref_obj_id) {
+        refuse!(Invalid, "func {}#{id} reference has not been acquired before", proto.name);
+    }
     if helper == HelperId::TailCall {
         return tail_call(env, state, map.map(|argument| argument.map));
     }
     if matches!(helper, HelperId::Loop | HelperId::ForEachMapElem) {
         callback::call(env, state, helper, map.map(|argument| argument.map))?;
+    }
+    if helper == HelperId::GetLocalStorage {
+        no_flags(env, state)?;
     }
     if proto.changes_pkt_data {
         forget_packet_pointers(state);
@@ -45,24 +53,44 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
         env.notes[pc].writes_packet = true;
     }
     call::clobber_caller_saved(state);
-    let result = match (proto.ret, map) {
+    let or_null =
+        |env: &mut Env<'_>, kind| RegState { nullable: true, id: env.new_id(), ..RegState::pointer(kind) };
+    let mut result = match (proto.ret, map) {
         (RetType::Integer, _) => RegState::UNKNOWN,
         (RetType::MapValueOrNull, Some(MapArgument { map, .. })) => {
-            let value = RegState::pointer(RegType::MapValue { map });
-            if not_null { value } else { RegState { nullable: true, id: env.new_id(), ..value } }
+            let value = RegType::MapValue { map };
+            if not_null { RegState::pointer(value) } else { or_null(env, value) }
         }
-        (RetType::Void, _) | (RetType::MapValueOrNull, None) => RegState::NOT_INIT,
-        (
-            RetType::MapValue
-            | RetType::SocketOrNull
-            | RetType::SockCommonOrNull
-            | RetType::TcpSockOrNull
-            | RetType::RingbufMemOrNull
-            | RetType::DynptrDataOrNull,
-            _,
-        ) => refuse!(Unsupported, "helper {}#{id} is not supported", proto.name),
+        (RetType::MapValue, Some(MapArgument { map, .. })) => RegState::pointer(RegType::MapValue { map }),
+        (RetType::Void, _) | (RetType::MapValueOrNull | RetType::MapValue, None) => RegState::NOT_INIT,
+        (RetType::SocketOrNull, _) => or_null(env, RegType::Sock(SockKind::Full)),
+        (RetType::SockCommonOrNull, _) => or_null(env, RegType::Sock(SockKind::Common)),
+        (RetType::TcpSockOrNull, _) => or_null(env, RegType::Sock(SockKind::Tcp)),
+        (RetType::RingbufMemOrNull, _) => {
+            or_null(env, RegType::Mem { size: alloc_size.unwrap_or(0), sort: MemSort::Ringbuf })
+        }
+        (RetType::DynptrDataOrNull, _) => refuse!(Unsupported, "helper {}#{id} is not supported", proto.name),
+    };
+    result.ref_obj_id = match reference::of_result(env, helper, map) {
+        reference::OfResult::None => 0,
+        reference::OfResult::Argument => ref_obj_id,
+        reference::OfResult::New => {
+            // Another number than the one its NULL check goes by had: so counts the kernel.
+            result.id = env.new_id();
+            state.held.acquire(result.id, env.pc());
+            result.id
+        }
     };
     state.set(Reg::R0, result);
+    Ok(())
+}
+
+/// `bpf_get_local_storage` cannot fail, so there is nothing its flags could ask for.
+fn no_flags(env: &mut Env<'_>, state: &State) -> Checked {
+    if !state.reg(Reg::R2).is_null() {
+        refuse!(Invalid, "get_local_storage() doesn't support non-zero flags");
+    }
+    env.mark_precise(state, Reg::R2);
     Ok(())
 }
 
@@ -103,6 +131,7 @@ pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) {
             env.notes[pc].writes_packet = true;
         }
         Effect::DependsOn(reg) => env.mark_precise(state, reg),
+        Effect::SetsLock(lock) => state.held.set_lock(lock),
     }
 }
 
@@ -110,7 +139,7 @@ pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) {
 /// at the start of a slot (linux 6.18: get_constant_map_key()). The result is then known not to be NULL, so the
 /// constant matters.
 fn constant_key(env: &mut Env<'_>, state: &State, map: u32, reg: Reg) -> Option<u32> {
-    let spec = &env.program.maps[map as usize];
+    let spec = env.map(map);
     if !matches!(spec.map_type, MapType::Array | MapType::PercpuArray) {
         return None;
     }
@@ -137,12 +166,13 @@ fn constant_key(env: &mut Env<'_>, state: &State, map: u32, reg: Reg) -> Option<
 /// In a function below the entry the taken call returns to the caller with the result of another program, which may
 /// have moved the packet.
 fn tail_call(env: &mut Env<'_>, state: &mut State, map: Option<u32>) -> Checked {
+    reference::none_left(state, reference::Place::TailCall)?;
     let pc = env.pc();
     let index = state.reg(Reg::R3).as_const().map(|index| index as u32);
     if index.is_some() {
         env.mark_precise(state, Reg::R3);
     }
-    let slots = map.map_or(0, |map| env.program.maps[map as usize].max_entries);
+    let slots = map.map_or(0, |map| env.map(map).max_entries);
     env.notes[pc].key.learn(index.filter(|&index| index < slots));
 
     let mut taken = state.clone();

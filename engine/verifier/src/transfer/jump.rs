@@ -1,6 +1,6 @@
 use bpfreplay_isa::{JmpOp, Operand, Reg, Width};
 
-use super::{links, operand, packet_range, read};
+use super::{links, operand, packet_range, read, reference};
 use crate::error::Checked;
 use crate::explore::{Env, Next};
 use crate::scalar::{self, Branch};
@@ -42,7 +42,7 @@ pub(super) fn conditional(
     }
     let mut taken = state.clone();
     for (state, branch) in [(&mut *state, Branch::FallThrough), (&mut taken, Branch::Taken)] {
-        learn(state, (width, op), branch, dst, src, &linked);
+        learn(env, state, (width, op), branch, dst, src, &linked);
     }
     env.push(taken, target)?;
     Ok(Next::Goto(pc + 1))
@@ -79,7 +79,7 @@ fn predict_null(op: JmpOp, pointer: &RegState) -> Option<Branch> {
         RegType::MapValue { .. }
         | RegType::MapKey { .. }
         | RegType::MapPtr { .. }
-        | RegType::SockCommon
+        | RegType::Sock(_)
         | RegType::Mem { .. } => match op {
             JmpOp::Eq => Some(Branch::FallThrough),
             JmpOp::Ne => Some(Branch::Taken),
@@ -106,6 +106,7 @@ fn predict_null(op: JmpOp, pointer: &RegState) -> Option<Branch> {
 
 /// What one outcome says of the operands and of all that is linked to them.
 fn learn(
+    env: &Env<'_>,
     state: &mut State,
     (width, op): (Width, JmpOp),
     branch: Branch,
@@ -151,7 +152,7 @@ fn learn(
         ) => None,
     };
     if let Some(equal) = equal {
-        learn_pointer_equality(state, equal, &lhs, &rhs, src);
+        learn_pointer_equality(env, state, equal, &lhs, &rhs, src);
     }
     if let Operand::Reg(src) = src {
         packet_range::learn(state, op, branch, (dst, src));
@@ -159,28 +160,20 @@ fn learn(
 }
 
 /// A pointer that may be NULL, compared with 0 or with one that cannot be.
-fn learn_pointer_equality(state: &mut State, equal: bool, lhs: &RegState, rhs: &RegState, src: Operand) {
+fn learn_pointer_equality(
+    env: &Env<'_>,
+    state: &mut State,
+    equal: bool,
+    lhs: &RegState,
+    rhs: &RegState,
+    src: Operand,
+) {
     if lhs.nullable && src == Operand::Imm(0) {
-        decide_null(state, lhs.id, equal);
+        reference::decide_null(env, state, lhs.id, equal);
     } else if equal && lhs.is_pointer() && rhs.is_pointer() && lhs.nullable != rhs.nullable {
         let nullable = if lhs.nullable { lhs } else { rhs };
         if predict_null(JmpOp::Ne, if lhs.nullable { rhs } else { lhs }) == Some(Branch::Taken) {
-            decide_null(state, nullable.id, false);
+            reference::decide_null(env, state, nullable.id, false);
         }
     }
-}
-
-/// Every holder of the identity is NULL, or none is (linux: mark_ptr_or_null_regs()).
-fn decide_null(state: &mut State, id: u32, is_null: bool) {
-    state.each_mut(|reg| {
-        if !reg.nullable || reg.id != id {
-            return;
-        }
-        if is_null {
-            *reg = RegState::constant(0);
-        } else {
-            reg.nullable = false;
-            reg.id = 0;
-        }
-    });
 }

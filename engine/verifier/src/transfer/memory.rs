@@ -1,5 +1,6 @@
 use bpfreplay_isa::{AtomicOp, Operand, Reg, Size, Width};
 use bpfreplay_uapi::SkbValue;
+use bpfreplay_uapi::sock::SockKind;
 
 use super::{alu, operand, read, stack, writable};
 use crate::check;
@@ -38,7 +39,7 @@ pub(super) fn load(
         Target::Stack(range) => stack::read(env, state, range)?,
         Target::Context(access) => context_value(env, access, size),
         Target::MapValue { map, off } => map_value(env, map, off, size),
-        Target::Packet | Target::Memory => RegState::scalar(Scalar::of_bits(size.bits())),
+        Target::Packet | Target::Memory | Target::Sock(_) => RegState::scalar(Scalar::of_bits(size.bits())),
     };
     state.set(dst, extended(loaded, size, extend));
     Ok(())
@@ -69,6 +70,7 @@ fn extended(loaded: RegState, size: Size, extend: Extend) -> RegState {
 fn note(env: &mut Env<'_>, target: Target) -> Checked {
     env.note_access(match target {
         Target::Context(_) => Access::Context,
+        Target::Sock(kind) => Access::Sock(kind),
         Target::Stack(_) | Target::Packet | Target::MapValue { .. } | Target::Memory => Access::Memory,
     })
 }
@@ -79,15 +81,17 @@ fn context_value(env: &mut Env<'_>, access: ContextAccess, size: Size) -> RegSta
         SkbValue::Data => RegState::pointer(RegType::Packet),
         SkbValue::DataEnd => RegState::pointer(RegType::PacketEnd),
         SkbValue::DataMeta => RegState::pointer(RegType::PacketMeta),
-        SkbValue::SockOrNull => {
-            RegState { nullable: true, id: env.new_id(), ..RegState::pointer(RegType::SockCommon) }
-        }
+        SkbValue::SockOrNull => RegState {
+            nullable: true,
+            id: env.new_id(),
+            ..RegState::pointer(RegType::Sock(SockKind::Common))
+        },
     }
 }
 
 /// Frozen data sections hold constants, everything else any number (linux: bpf_map_direct_read()).
 fn map_value(env: &Env<'_>, map: u32, off: Option<u32>, size: Size) -> RegState {
-    let bytes = env.program.maps[map as usize].frozen_bytes();
+    let bytes = env.map(map).frozen_bytes();
     let constant = off.zip(bytes).and_then(|(off, bytes)| {
         let at = off as usize;
         let bytes = bytes.get(at..at + size.bytes() as usize)?;
@@ -130,7 +134,7 @@ pub(super) fn store(
             Ok(())
         }
         // A map value, context or memory does not remember: loads give any number.
-        Target::Context(_) | Target::MapValue { .. } | Target::Memory => Ok(()),
+        Target::Context(_) | Target::MapValue { .. } | Target::Memory | Target::Sock(_) => Ok(()),
     }
 }
 
@@ -149,7 +153,7 @@ pub(super) fn atomic(
         read(state, Reg::R0)?;
     }
     match pointer.kind {
-        RegType::Ctx | RegType::Packet | RegType::PacketMeta | RegType::SockCommon => refuse!(
+        RegType::Ctx | RegType::Packet | RegType::PacketMeta | RegType::Sock(_) => refuse!(
             Access,
             "BPF_ATOMIC stores into R{} {} is not allowed",
             base.number(),

@@ -10,6 +10,7 @@ mod memory;
 mod packet_load;
 mod packet_range;
 mod pointer;
+mod reference;
 mod return_value;
 mod stack;
 

@@ -1,7 +1,7 @@
 use bpfreplay_isa::{PacketIndex, Reg};
 use bpfreplay_uapi::ProgType;
 
-use super::{call, callback, read};
+use super::{call, callback, read, reference};
 use crate::check::context;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
@@ -31,6 +31,7 @@ pub(super) fn execute(env: &mut Env<'_>, state: &mut State, index: PacketIndex) 
     if let PacketIndex::Ind(src) = index {
         read(state, src)?;
     }
+    reference::none_left(state, reference::Place::PacketLoad)?;
     context::unmodified(Reg::R6, &context)?;
     call::leave_early(env, state.clone(), RegState::constant(0))?;
     call::clobber_caller_saved(state);

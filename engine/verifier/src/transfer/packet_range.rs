@@ -92,7 +92,7 @@ fn is_bounded_by(pointer: &RegState, end: &RegState) -> bool {
         | RegType::MapValue { .. }
         | RegType::Stack { .. }
         | RegType::PacketEnd
-        | RegType::SockCommon
+        | RegType::Sock(_)
         | RegType::Mem { .. }
         | RegType::MapKey { .. }
         | RegType::Func { .. } => false,

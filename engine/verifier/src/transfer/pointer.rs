@@ -49,7 +49,7 @@ pub(super) fn arithmetic(
     if pointer.nullable {
         refuse!(Access, "R{n} pointer arithmetic on {name} prohibited, null-check it first");
     }
-    if matches!(pointer.kind, RegType::MapPtr { .. } | RegType::PacketEnd | RegType::SockCommon) {
+    if matches!(pointer.kind, RegType::MapPtr { .. } | RegType::PacketEnd | RegType::Sock(_)) {
         let harmless = matches!(op, AluOp::Add | AluOp::Sub) && number.as_const() == Some(0);
         if !(harmless && matches!(pointer.kind, RegType::MapPtr { .. })) {
             refuse!(Access, "R{n} pointer arithmetic on {name} prohibited");

@@ -1,0 +1,75 @@
+//! Fields of map values that are the kernel's own: spin locks, timers, kernel pointers.
+
+use bpfreplay_isa::Reg;
+use bpfreplay_program::{MapSpec, SpecialKind};
+use bpfreplay_uapi::HelperId;
+
+use crate::error::{Checked, refuse};
+use crate::explore::Env;
+use crate::state::{Lock, RegState, RegType, State};
+
+/// Loads, stores and memory arguments stay off them (linux: check_map_access()). `off` is from the pointer's base.
+pub(super) fn untouched(spec: &MapSpec, pointer: &RegState, off: i64, size: i64) -> Checked {
+    let b = pointer.value.b64;
+    let (first, end) = (b.smin.saturating_add(off), (b.umax as i64).saturating_add(off).saturating_add(size));
+    let touched =
+        spec.special.iter().find(|f| first < i64::from(f.off + f.kind.size()) && i64::from(f.off) < end);
+    match touched {
+        None => Ok(()),
+        Some(field) => match field.kind {
+            SpecialKind::Kptr => refuse!(Unsupported, "kptrs in map values are not supported"),
+            SpecialKind::SpinLock
+            | SpecialKind::Timer
+            | SpecialKind::Workqueue
+            | SpecialKind::ListHead
+            | SpecialKind::RbRoot
+            | SpecialKind::Refcount => {
+                refuse!(Access, "{} cannot be accessed directly by load/store", field.kind.name())
+            }
+        },
+    }
+}
+
+/// Values of these maps are told apart by identity: a lock is one value's.
+pub(crate) fn has_spin_lock(spec: &MapSpec) -> bool {
+    spec.special.iter().any(|field| field.kind == SpecialKind::SpinLock)
+}
+
+/// The argument of `bpf_spin_lock` and `bpf_spin_unlock`: what is held afterwards (linux: process_spin_lock()).
+pub(super) fn spin_lock(
+    env: &Env<'_>,
+    state: &State,
+    helper: HelperId,
+    (reg, value): (Reg, &RegState),
+) -> Checked<Option<Lock>> {
+    let n = reg.number();
+    let RegType::MapValue { map } = value.kind else {
+        refuse!(Access, "R{n} type={} expected=map_value", value.type_name());
+    };
+    if value.nullable {
+        refuse!(Access, "R{n} type={} expected=map_value", value.type_name());
+    }
+    let Some(var) = value.value.as_const() else {
+        let what = "bpf_spin_lock has to be at the constant offset";
+        refuse!(Invalid, "R{n} doesn't have constant offset. {what}");
+    };
+    let spec = env.map(map);
+    if spec.btf_value_type_id == 0 && spec.special.is_empty() {
+        refuse!(Invalid, "map '{}' has to have BTF in order to use bpf_spin_lock", spec.name);
+    }
+    let Some(field) = spec.special.iter().find(|field| field.kind == SpecialKind::SpinLock) else {
+        refuse!(Invalid, "map '{}' has no valid bpf_spin_lock", spec.name);
+    };
+    let off = i64::from(value.off).wrapping_add(var as i64);
+    if off != i64::from(field.off) {
+        refuse!(Invalid, "off {off} doesn't point to 'struct bpf_spin_lock' that is at {}", field.off);
+    }
+    let this = Lock { map, id: value.id };
+    match (state.held.lock(), helper) {
+        (None, HelperId::SpinLock) => Ok(Some(this)),
+        (Some(_), HelperId::SpinLock) => refuse!(Invalid, "Locking two bpf_spin_locks are not allowed"),
+        (None, _) => refuse!(Invalid, "bpf_spin_unlock without taking a lock"),
+        (Some(held), _) if held != this => refuse!(Invalid, "bpf_spin_unlock of different lock"),
+        (Some(_), _) => Ok(None),
+    }
+}

@@ -1,0 +1,56 @@
+/// What the program holds and has to give back: references to objects, and a lock.
+///
+/// ```text
+///   acquire ──▶ reference {id}; every pointer to the object, and to what it keeps alive, has ref_obj_id = id
+///   release ──▶ the reference goes, and with it all those pointers; so it does where a pointer is found to be NULL
+/// ```
+/// It belongs to the path, not to a frame: a function may release what its caller acquired (linux: acquired_refs of
+/// struct bpf_verifier_state).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Held {
+    references: Vec<Reference>,
+    lock: Option<Lock>,
+}
+
+/// One acquired reference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reference {
+    pub(crate) id: u32,
+    /// The call that acquired it.
+    pub(crate) pc: u32,
+}
+
+/// The spin lock that is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lock {
+    /// In a value of this map,
+    pub(crate) map: u32,
+    /// with this identity: each lookup gives another.
+    pub(crate) id: u32,
+}
+
+impl Held {
+    pub(crate) fn references(&self) -> &[Reference] {
+        &self.references
+    }
+
+    pub(crate) fn acquire(&mut self, id: u32, pc: usize) {
+        self.references.push(Reference { id, pc: pc as u32 });
+    }
+
+    /// Whether there was such a reference.
+    pub(crate) fn release(&mut self, id: u32) -> bool {
+        let before = self.references.len();
+        // The order of the others stays: states are compared by it.
+        self.references.retain(|reference| reference.id != id);
+        self.references.len() < before
+    }
+
+    pub(crate) fn lock(&self) -> Option<Lock> {
+        self.lock
+    }
+
+    pub(crate) fn set_lock(&mut self, lock: Option<Lock>) {
+        self.lock = lock;
+    }
+}

@@ -1,0 +1,115 @@
+//! References: objects that a program acquires, and has to give back on every path.
+
+use bpfreplay_uapi::{HelperId, MapType};
+
+use crate::check::helper_args::MapArgument;
+use crate::check::special::has_spin_lock;
+use crate::error::{Checked, refuse};
+use crate::explore::Env;
+use crate::state::{RegState, RegType, State};
+
+/// The reference behind what a helper returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum OfResult {
+    None,
+    /// The call acquires one (linux: is_acquire_function()).
+    New,
+    /// It is the argument, seen as something else (linux: is_ptr_cast_function()).
+    Argument,
+}
+
+pub(super) fn of_result(env: &Env<'_>, helper: HelperId, map: Option<MapArgument>) -> OfResult {
+    let map_type = map.map(|argument| env.map(argument.map).map_type);
+    let acquires = matches!(
+        helper,
+        HelperId::SkLookupTcp | HelperId::SkLookupUdp | HelperId::SkcLookupTcp | HelperId::RingbufReserve
+    );
+    let holds_sockets = matches!(map_type, Some(MapType::Sockmap | MapType::Sockhash));
+    if acquires || (helper == HelperId::MapLookupElem && holds_sockets) {
+        OfResult::New
+    } else if matches!(helper, HelperId::TcpSock | HelperId::SkFullsock) {
+        OfResult::Argument
+    } else {
+        OfResult::None
+    }
+}
+
+/// The reference ends: every pointer that lived by it becomes a number nobody knows. `false` if there was none.
+pub(super) fn release(state: &mut State, ref_obj_id: u32) -> bool {
+    if !state.held.release(ref_obj_id) {
+        return false;
+    }
+    state.each_mut(|reg| {
+        if reg.ref_obj_id == ref_obj_id {
+            *reg = RegState::UNKNOWN;
+        }
+    });
+    true
+}
+
+/// Where a program must not hold anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    TailCall,
+    PacketLoad,
+    Exit,
+}
+
+/// Nothing is held that would never be given back (linux: check_resource_leak()). Functions below the entry may hold
+/// references for their callers to release.
+pub(super) fn none_left(state: &State, place: Place) -> Checked {
+    let what = match place {
+        Place::TailCall => "tail_call",
+        Place::PacketLoad => "BPF_LD_[ABS|IND]",
+        Place::Exit => "BPF_EXIT instruction in main prog",
+    };
+    let is_entry = state.depth() == 0;
+    if state.held.lock().is_some() && (is_entry || place != Place::Exit) {
+        refuse!(Invalid, "{what} cannot be used inside bpf_spin_lock-ed region");
+    }
+    let references = state.held.references();
+    if !is_entry || references.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<_> = references
+        .iter()
+        .map(|reference| format!("Unreleased reference id={} alloc_insn={}\n", reference.id, reference.pc))
+        .collect();
+    refuse!(Invalid, "{}{what} would lead to reference leak", lines.concat());
+}
+
+/// Every holder of the identity is NULL, or none is (linux: mark_ptr_or_null_regs()). What was acquired with it is no
+/// reference where it is NULL.
+pub(super) fn decide_null(env: &Env<'_>, state: &mut State, id: u32, is_null: bool) {
+    if is_null {
+        state.held.release(id);
+    }
+    state.each_mut(|reg| {
+        if !reg.nullable || reg.id != id {
+            return;
+        }
+        if is_null {
+            *reg = RegState::constant(0);
+            return;
+        }
+        reg.nullable = false;
+        reg.kind = found(env, reg.kind);
+        let tells_locks_apart = matches!(reg.kind, RegType::MapValue { map } if has_spin_lock(env.map(map)));
+        if !tells_locks_apart {
+            reg.id = 0;
+        }
+    });
+}
+
+/// What a lookup found, where that is not bytes (linux: mark_ptr_not_null_reg()).
+fn found(env: &Env<'_>, kind: RegType) -> RegType {
+    let RegType::MapValue { map } = kind else { return kind };
+    match env.map(map).map_type {
+        MapType::ArrayOfMaps | MapType::HashOfMaps => {
+            env.inner_map(map).map_or(kind, |inner| RegType::MapPtr { map: inner })
+        }
+        MapType::Xskmap => RegType::Sock(bpfreplay_uapi::sock::SockKind::Xdp),
+        MapType::Sockmap | MapType::Sockhash => RegType::Sock(bpfreplay_uapi::sock::SockKind::Full),
+        _ => kind,
+    }
+}
