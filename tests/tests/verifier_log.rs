@@ -30,6 +30,13 @@ const OTHERS: &[(&str, &str)] = &[
     ("a key in the packet", "a state that knows more is pruned here and not there"),
     ("an array that is no prog array", "the kernel's message has no end of line"),
     ("forty branches that do not matter", "the kernel writes of precision it propagates"),
+    ("a record fills from a helper", PRUNED),
+    ("different references meet", "the kernel leaves the copy of a scalar alone that nobody reads any more"),
+    ("a loop that reserves and submits", PRUNED),
+    ("assigned", PRUNED),
+    ("lock, change, unlock", PRUNED),
+    ("in xdp", PRUNED),
+    ("a local function inside", "the kernel says why arguments are not what BTF says of a static function"),
     ("in a function", LEFT_EARLY),
     ("in a function called from a callback", LEFT_EARLY),
     (
@@ -49,6 +56,9 @@ const OTHERS: &[(&str, &str)] = &[
 
 /// By a tail call that is taken, or a packet load that fails.
 const LEFT_EARLY: &str = "a function that can be left early is left first by the kernel, last here";
+
+/// After another instruction, because another state was kept.
+const PRUNED: &str = "a path that meets an explored one ends a little earlier or later";
 
 /// One log in so many may differ without being listed.
 const UNLISTED_MAX: usize = 50;
@@ -168,14 +178,21 @@ fn without_map(line: &str) -> String {
 fn renumbered(line: &str, ids: &mut BTreeMap<String, usize>) -> String {
     let mut out = String::new();
     let mut rest = line;
-    while let Some((before, after)) = rest.split_once("id=") {
+    let mut in_refs = false;
+    loop {
+        // `refs=` has several, with commas.
+        let place = |word: &str| rest.find(word).map(|at| at + word.len());
+        let more = in_refs.then(|| rest.starts_with(',').then_some(1)).flatten();
+        let (refs, id) = (place("refs="), place("id="));
+        let Some(at) = more.or(refs.into_iter().chain(id).min()) else { return out + rest };
+        in_refs = more.is_some() || refs == Some(at);
+        let (before, after) = rest.split_at(at);
         let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
         let next = ids.len() + 1;
         let id = *ids.entry(after[..end].to_owned()).or_insert(next);
-        let _ = write!(out, "{before}id={id}");
+        let _ = write!(out, "{before}{id}");
         rest = &after[end..];
     }
-    out + rest
 }
 
 fn spaces_joined(line: &str) -> String {

@@ -80,11 +80,15 @@ impl RegText<'_> {
     /// `map=flows,ks=4,vs=8`
     fn map(&self, map: u32) -> Option<String> {
         // Behind the program's maps come their inner ones (`Env::map`).
-        let spec = match (map as usize).checked_sub(self.maps.len()) {
-            None => &self.maps[map as usize],
-            Some(outer) => self.maps.get(outer)?.inner.as_deref()?,
-        };
-        Some(format!("map={},ks={},vs={}", object_name(&spec.name), spec.key_size, spec.value_size))
+        let sizes = |spec: &MapSpec| format!("ks={},vs={}", spec.key_size, spec.value_size);
+        match (map as usize).checked_sub(self.maps.len()) {
+            None => {
+                let spec = &self.maps[map as usize];
+                Some(format!("map={},{}", object_name(&spec.name), sizes(spec)))
+            }
+            // Of an inner map the shape is known, not the name.
+            Some(outer) => self.maps.get(outer)?.inner.as_deref().map(sizes),
+        }
     }
 }
 

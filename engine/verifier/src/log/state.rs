@@ -7,7 +7,7 @@ use bpfreplay_program::MapSpec;
 
 use super::register::RegText;
 use super::touched::Touched;
-use crate::state::{ByteKind, FrameKind, RegType, Slot, State};
+use crate::state::{ByteKind, FrameKind, Held, RegType, Slot, State};
 
 /// ` R1=ctx() R10=fp0 fp-8=mmmm0000`, with a space in front: of one frame what is in `shown`.
 pub(super) struct StateText<'a> {
@@ -43,10 +43,26 @@ impl Display for StateText<'_> {
                 write!(f, "{}", text(&slot.spilled))?;
             }
         }
+        write!(f, "{}", HeldText(&self.state.held))?;
         match frame.kind {
             FrameKind::Main | FrameKind::Global | FrameKind::Call { .. } => Ok(()),
             FrameKind::Callback { .. } => f.write_str(" cb"),
         }
+    }
+}
+
+/// ` refs=2,4`: what has to be given back, a lock last (nothing can be acquired while it is held).
+struct HeldText<'a>(&'a Held);
+
+impl Display for HeldText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let references = self.0.references().iter().map(|reference| reference.id);
+        // Of a value that is alone in its map, a lock has no identity, and is not shown.
+        let lock = self.0.lock().map(|lock| lock.id).filter(|&id| id != 0);
+        for (at, id) in references.chain(lock).enumerate() {
+            write!(f, "{}{id}", if at == 0 { " refs=" } else { "," })?;
+        }
+        Ok(())
     }
 }
 
