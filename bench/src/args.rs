@@ -9,6 +9,10 @@ pub(crate) struct Args {
     /// Show the benchmarks and what they are for, and end.
     #[arg(long)]
     pub(crate) list: bool,
+    /// Measure how long verification takes instead, on the programs of 1,000 instructions and more of the suites that
+    /// `tests/selftests/judge` has built in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) verification: Option<std::path::PathBuf>,
     /// Rounds; in each every variant runs once.
     #[arg(long, default_value_t = 61, value_parser = clap::value_parser!(u32).range(3..=10_000))]
     pub(crate) rounds: u32,

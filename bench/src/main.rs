@@ -26,6 +26,7 @@ mod report;
 mod run;
 mod statistics;
 mod subject;
+mod verification;
 
 use std::io;
 
@@ -41,6 +42,9 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn bench(args: &args::Args) -> anyhow::Result<()> {
+    if let Some(built) = &args.verification {
+        return verification::run(built, args);
+    }
     let benches = definition::all().context("the definitions")?;
     let chosen: Vec<_> = benches.into_iter().filter(|bench| args.selects(&bench.name)).collect();
     anyhow::ensure!(!chosen.is_empty(), "no benchmark matches; --list shows them");

@@ -251,7 +251,9 @@ impl KernelInstance {
         at.map(|at| &mut self.maps[at]).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
     }
 
-    fn with_map_fds(&self, program: &Program) -> Vec<Insn> {
+    /// The instructions of a program with the maps' descriptors in them, as `BPF_PROG_LOAD` takes them.
+    #[must_use]
+    pub fn with_map_fds(&self, program: &Program) -> Vec<Insn> {
         let mut insns = program.insns.clone();
         let mut pc = 0;
         while pc < insns.len() {

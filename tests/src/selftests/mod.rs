@@ -13,6 +13,7 @@
 mod annotations;
 mod explained;
 mod judge;
+mod load;
 mod report;
 mod tables;
 mod trial;
@@ -20,6 +21,7 @@ mod trial;
 pub use annotations::object_trials;
 pub use explained::Explained;
 pub use judge::{Judge, Ran, Said, Verdicts};
+pub use load::{KernelLoad, load_once, verify_once};
 pub use report::Report;
 pub use tables::table_trials;
 pub use trial::{Expect, Run, Trial};
