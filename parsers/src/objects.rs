@@ -127,12 +127,19 @@ pub const ORACLE: &[Object] = &[
     object!("load_bytes", "skb_load_bytes and its relative form"),
     object!("map_array", "array and per-CPU array, every flag"),
     object!("map_hash", "hash and per-CPU hash that fill up"),
+    object!("map_types", "maps of every key and value type, as bpftool dumps them"),
     object!("nat_rewrite", "a NAT by skb_store_bytes and csum_replace"),
     object!("packet_store", "stores into the packet by direct access"),
     object!("skb_hash", "set_hash, set_hash_invalid, pull_data"),
+    object!(
+        "skb_room",
+        ["skb_room", "skb_room_limits"],
+        "packets that grow, shrink and change their headers"
+    ),
     object!("subprograms", "static functions with pointers to stack and packet"),
     object!("tail_call_fail", ["tail_call_fail", "again", "leaf"], "tail calls that fail, and the limit"),
     object!("tail_call_hierarchy", ["tail_call_hierarchy", "leaf"], "tail calls from functions"),
+    object!("xdp_adjust", ["xdp_adjust", "xdp_limits"], "XDP frames whose ends move"),
 ];
 
 /// Every embedded object.

@@ -165,7 +165,8 @@ impl Lane {
             LiveHook::Ingress => LiveLink::RECEIVER_MAC,
             LiveHook::Egress => LiveLink::SENDER_MAC,
         };
-        let device = Device { ifindex: link.ifindex(at), mac: Some(mac), stamp: Stamp::Zero };
+        let device =
+            Device { ifindex: link.ifindex(at), mac: Some(mac), stamp: Stamp::Zero, ..Device::default() };
         let hook = match at {
             LiveHook::Ingress => Hook::Ingress(device),
             LiveHook::Egress => Hook::Egress(device),

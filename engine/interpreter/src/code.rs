@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use bpfreplay_isa::{CallTarget, Imm64, Insn, Instruction, Reg, decode_program};
-use bpfreplay_runtime::Map;
 use bpfreplay_runtime::helpers::function;
+use bpfreplay_runtime::{ContextKind, Map};
 use bpfreplay_uapi::HelperId;
 
 use crate::prepare::PrepareError;
@@ -31,7 +31,7 @@ pub(crate) struct Step {
 
 impl Code {
     /// Decodes a program and resolves its jumps, map references and helper ids.
-    pub(crate) fn new(xlated: &[Insn], maps: &[Arc<Map>]) -> Result<Code, PrepareError> {
+    pub(crate) fn new(xlated: &[Insn], maps: &[Arc<Map>], kind: ContextKind) -> Result<Code, PrepareError> {
         let decoded = decode_program(xlated).map_err(PrepareError::Decode)?;
         let slots: Box<[u32]> = decoded.iter().map(|&(slot, _)| slot as u32).collect();
         let mut callbacks = Vec::new();
@@ -47,7 +47,7 @@ impl Code {
                 callbacks.push(target);
                 Instruction::LoadImm64 { dst, value: Imm64::Const(CALLBACKS | u64::from(target)) }
             } else {
-                link(slot, instruction, maps)?
+                link(slot, instruction, maps, kind)?
             };
             Ok(Step { instruction, target })
         });
@@ -98,7 +98,12 @@ fn target(slot: usize, instruction: Instruction) -> Option<i64> {
 }
 
 /// The instruction with addresses put in; refuses what no verified program of this engine has.
-fn link(pc: usize, instruction: Instruction, maps: &[Arc<Map>]) -> Result<Instruction, PrepareError> {
+fn link(
+    pc: usize,
+    instruction: Instruction,
+    maps: &[Arc<Map>],
+    kind: ContextKind,
+) -> Result<Instruction, PrepareError> {
     if written(instruction) == Some(Reg::FP) {
         return Err(PrepareError::FramePointer { pc });
     }
@@ -118,7 +123,9 @@ fn link(pc: usize, instruction: Instruction, maps: &[Arc<Map>]) -> Result<Instru
             };
             Ok(Instruction::LoadImm64 { dst, value: Imm64::Const(address) })
         }
-        Instruction::Call(CallTarget::Helper(id)) if HelperId::from_id(id).and_then(function).is_none() => {
+        Instruction::Call(CallTarget::Helper(id))
+            if HelperId::from_id(id).and_then(|helper| function(helper, kind)).is_none() =>
+        {
             Err(PrepareError::UnknownHelper { pc, id })
         }
         Instruction::Call(CallTarget::Kfunc(_)) => unsupported("a call of a kernel function"),

@@ -2,7 +2,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use bpfreplay_isa::Insn;
-use bpfreplay_runtime::{Batch, Context, Executable, Fault, FaultKind, Map, ProgramId, ProgramInfo};
+use bpfreplay_runtime::{
+    Batch, Context, ContextKind, Executable, Fault, FaultKind, Map, ProgramId, ProgramInfo,
+};
 use bpfreplay_verifier::VerifiedProgram;
 
 use crate::code::Code;
@@ -32,7 +34,7 @@ impl InterpretedProgram {
             prog_type: source.prog_type,
             expected_attach_type: source.expected_attach_type,
             jited: false,
-            writes_packet: program.facts().writes_packet,
+            writes_packet: program.facts().writes_packet || program.facts().changes_packet_data,
         };
         InterpretedProgram::of_xlated(info, program.xlated(), maps, step_limit)
     }
@@ -44,7 +46,12 @@ impl InterpretedProgram {
         maps: &[Arc<Map>],
         step_limit: u64,
     ) -> Result<InterpretedProgram, PrepareError> {
-        Ok(InterpretedProgram { code: Code::new(xlated, maps)?, maps: maps.into(), info, step_limit })
+        Ok(InterpretedProgram {
+            code: Code::new(xlated, maps, ContextKind::of(info.prog_type))?,
+            maps: maps.into(),
+            info,
+            step_limit,
+        })
     }
 
     #[inline]

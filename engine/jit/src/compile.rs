@@ -1,7 +1,7 @@
 //! A verified program to machine code: one arm per instruction, in order, and behind the program what seldom runs.
 
 use bpfreplay_isa::{CallTarget, DecodeError, Imm64, Instruction, Operand, Reg, Size, decode_program};
-use bpfreplay_runtime::ProgramId;
+use bpfreplay_runtime::{ContextKind, ProgramId};
 use bpfreplay_uapi::HelperId;
 use bpfreplay_verifier::VerifiedProgram;
 use dynasmrt::DynamicLabel;
@@ -34,7 +34,8 @@ pub(crate) fn compile(
     let slots = program.xlated().len();
     let labels = (0..slots).map(|_| asm.label()).collect();
     let tail_calls = instructions.iter().any(|&(_, instruction)| instruction == Instruction::TailCall);
-    let plan = Plan { facts: program.facts(), link };
+    let context = ContextKind::of(program.program().prog_type);
+    let plan = Plan { facts: program.facts(), link, context };
     let live = Liveness::of(&instructions, slots, &plan);
     let mut compiler = Compiler { asm, program, id, plan, live, labels, tail_calls, seldom: Vec::new() };
     let mut offsets = Vec::with_capacity(slots + 1);

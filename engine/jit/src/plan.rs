@@ -1,6 +1,7 @@
 //! How each call is done: decided once, from what the verifier proved and from where the runtime keeps things.
 
 use bpfreplay_isa::Reg;
+use bpfreplay_runtime::ContextKind;
 use bpfreplay_runtime::helpers::{self, HelperFn};
 use bpfreplay_uapi::HelperId;
 use bpfreplay_verifier::Facts;
@@ -15,6 +16,8 @@ use crate::liveness::RegSet;
 pub(crate) struct Plan<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) link: Link<'a>,
+    /// What kind of context the program has.
+    pub(crate) context: ContextKind,
 }
 
 /// A helper: in line where that is a few instructions, else a direct call.
@@ -41,10 +44,11 @@ impl Plan<'_> {
         match helper {
             HelperId::MapLookupElem => self.map_lookup(pc),
             HelperId::GetSmpProcessorId => Some(HelperCall::Cpu),
-            HelperId::KtimeGetNs | HelperId::KtimeGetBootNs | HelperId::KtimeGetCoarseNs => {
-                Some(HelperCall::Clock)
-            }
-            _ => helpers::function(helper).map(HelperCall::Function),
+            HelperId::KtimeGetNs
+            | HelperId::KtimeGetBootNs
+            | HelperId::KtimeGetCoarseNs
+            | HelperId::KtimeGetTaiNs => Some(HelperCall::Clock),
+            _ => helpers::function(helper, self.context).map(HelperCall::Function),
         }
     }
 
@@ -59,7 +63,7 @@ impl Plan<'_> {
             return Some(HelperCall::Array(array, access.key));
         }
         let special = access.and_then(|access| self.link.lookup_function(access.map));
-        special.or_else(|| helpers::function(HelperId::MapLookupElem)).map(HelperCall::Function)
+        special.or_else(|| helpers::function(HelperId::MapLookupElem, self.context)).map(HelperCall::Function)
     }
 
     /// What is known of the tail call at `pc`, if its prog array is.

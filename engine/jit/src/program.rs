@@ -2,7 +2,7 @@ use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bpfreplay_runtime::{Batch, Context, Executable, Map, ProgramInfo};
+use bpfreplay_runtime::{Batch, Context, ContextKind, Executable, Map, ProgramInfo};
 use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES};
 
 use crate::arena::Image;
@@ -62,6 +62,8 @@ impl Executable for JitedProgram {
             self.cpus,
             batch.cpu
         );
+        let kind = ContextKind::of(self.info.prog_type);
+        assert!(context.kind() == kind, "{}: its context is of kind {kind:?}", self.info.name);
         let ctx = match context {
             Context::Skb(skb) => {
                 assert!(
@@ -69,8 +71,15 @@ impl Executable for JitedProgram {
                     "{}: it writes packets, and this one is shared",
                     self.info.name
                 );
-                assert!(self.info.prog_type.has_skb(), "{}: its context is not a __sk_buff", self.info.name);
                 std::ptr::from_mut(skb).cast()
+            }
+            Context::Xdp(xdp) => {
+                assert!(
+                    xdp.is_exclusive() || !self.info.writes_packet,
+                    "{}: it writes packets, and this one is shared",
+                    self.info.name
+                );
+                std::ptr::from_mut(xdp).cast()
             }
             Context::Plain(bytes) => {
                 let (name, prog_type) = (&self.info.name, self.info.prog_type);

@@ -129,6 +129,6 @@ fn context(skb: &SkBuff) -> [(&'static str, u64); 24] {
         ("pkt_type", skb.pkt_type.into()),
         ("tstamp_type", skb.tstamp_type.into()),
         ("tstamp", skb.tstamp),
-        ("network header", skb.header_offset(Header::Net).into()),
+        ("network header", i64::from(skb.header_offset(Header::Net)) as u64),
     ]
 }

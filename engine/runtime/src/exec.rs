@@ -61,7 +61,7 @@ pub struct PathEntry {
 pub struct Redirect {
     /// The device.
     pub ifindex: u32,
-    /// 0 or `BPF_F_INGRESS`.
+    /// 0, `BPF_F_INGRESS`, or one of the kernel's internal flags: `BPF_F_NEIGH` (0x10000), `BPF_F_PEER` (0x20000).
     pub flags: u64,
 }
 

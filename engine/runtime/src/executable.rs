@@ -6,6 +6,7 @@ use bpfreplay_uapi::ProgType;
 
 use crate::exec::Batch;
 use crate::skb::SkBuff;
+use crate::xdp::XdpBuff;
 
 /// A program's number in this process: what a lookup in a prog array gives, and what a path records.
 pub type ProgramId = u32;
@@ -60,6 +61,49 @@ pub trait Executable: Send + Sync + fmt::Debug {
 pub enum Context<'a> {
     /// A `struct __sk_buff`.
     Skb(&'a mut SkBuff),
+    /// A `struct xdp_md`.
+    Xdp(&'a mut XdpBuff),
     /// Plain bytes, read-only.
     Plain(&'a [u8]),
+}
+
+/// What a program's context is, by its type: some helpers are different functions for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ContextKind {
+    /// [`Context::Skb`].
+    Skb,
+    /// [`Context::Xdp`].
+    Xdp,
+    /// [`Context::Plain`].
+    Plain,
+}
+
+impl ContextKind {
+    /// The kind that programs of a type have.
+    #[must_use]
+    pub const fn of(prog_type: ProgType) -> ContextKind {
+        match prog_type {
+            ProgType::SocketFilter
+            | ProgType::SchedCls
+            | ProgType::SchedAct
+            | ProgType::CgroupSkb
+            | ProgType::LwtIn
+            | ProgType::LwtOut
+            | ProgType::LwtXmit => ContextKind::Skb,
+            ProgType::Xdp => ContextKind::Xdp,
+            ProgType::Kprobe | ProgType::Tracepoint => ContextKind::Plain,
+        }
+    }
+}
+
+impl Context<'_> {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> ContextKind {
+        match self {
+            Context::Skb(_) => ContextKind::Skb,
+            Context::Xdp(_) => ContextKind::Xdp,
+            Context::Plain(_) => ContextKind::Plain,
+        }
+    }
 }

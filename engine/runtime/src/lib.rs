@@ -1,7 +1,7 @@
 //! What a running program touches: its context, its maps, its helpers, and the rule of tail calls.
 //!
 //! ```text
-//!   frame ──▶ SkBuff ─┐
+//!   frame ──▶ SkBuff ─┐    (or XdpBuff)
 //!                     ├─▶ Executable::run ──▶ r0, and what it left in packet, context, maps, path
 //!   ExecutionContext ─┘        │
 //!        (one a worker)        ├─ helpers/   one function each, called by both engines
@@ -20,6 +20,10 @@
 //! | `bpf_get_prandom_u32`, flow hashes | seeded, unkeyed | a replay repeats | `helpers::env`, `hooks.rs` |
 //! | `bpf_get_smp_processor_id` | the worker's number | there is no other CPU to speak of | `maps.rs` |
 //! | `skb->sk` | NULL, in `BPF_PROG_TEST_RUN` too | there is no socket | - |
+//! | the process a packet interrupts | the idle task, of root, in the root cgroup | a replay repeats | `helpers::process` |
+//! | devices | every number but 0 is one, up, with the MTU of the frame's | there is only the capture | `helpers::device` |
+//! | `bpf_fib_lookup` | the host does not forward | there are no routes | oracle |
+//! | tunnel metadata | what `bpf_skb_set_tunnel_key` set cannot be read back | there is no tunnel device | - |
 //! | packets | always linear; `gso_*` 0 unless a TEST_RUN context sets them | a capture has frames | `hooks.rs` |
 //! | an element that left a hash map | waits for the batches that may have its address | see [`maps`] | `maps.rs` |
 //! | order of keys in a hash map | ours, the same in every run | unspecified in Linux | `maps.rs` |
@@ -42,10 +46,12 @@ pub mod memory;
 pub mod skb;
 mod sync;
 pub mod tail_call;
+pub mod xdp;
 
 pub use exec::{Batch, ExecutionContext, Fault, FaultKind, MAX_PATH, PathEntry, Redirect};
-pub use executable::{Context, Executable, ProgramId, ProgramInfo};
+pub use executable::{Context, ContextKind, Executable, ProgramId, ProgramInfo};
 pub use helpers::HelperFn;
 pub use maps::{Map, MapError, ProgArray};
 pub use memory::Memory;
 pub use skb::{Packet, SKB_LAYOUT, SkBuff};
+pub use xdp::{XdpBuff, XdpPacket};

@@ -14,7 +14,7 @@ const BROADCAST: [u8; 6] = [0xff; 6];
 const ALL_HOOKS: [&str; 3] = ["ingress", "egress", "test-run"];
 
 fn hook(name: &str) -> Hook {
-    let device = Device { ifindex: 7, mac: Some(MAC), stamp: Stamp::Zero };
+    let device = Device { ifindex: 7, mac: Some(MAC), stamp: Stamp::Zero, ..Device::default() };
     match name {
         "ingress" => Hook::Ingress(device),
         "egress" => Hook::Egress(device),
@@ -138,7 +138,7 @@ fn the_outer_tag_goes_to_the_metadata_at_ingress_alone() {
             let skb = packet.load(frame(&bytes), &hook(name)).unwrap();
             assert_eq!((skb.vlan_present, skb.protocol, skb.len()), (0, proto.to_be(), 64));
             assert_eq!(skb.packet(), bytes);
-            assert_eq!(skb.header_offset(Header::Net), net, "{name}");
+            assert_eq!(skb.header_offset(Header::Net), net as i32, "{name}");
         }
         // What a tag left is gone with the next frame.
         let plain = ethernet(MAC, &[8, 0], 60);

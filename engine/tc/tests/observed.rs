@@ -35,7 +35,7 @@ impl Executable for Scripted {
         self.runs.fetch_add(1, Ordering::Relaxed);
         match context {
             Context::Skb(skb) => (self.script)(skb, batch),
-            Context::Plain(_) => panic!("a classifier takes a packet"),
+            Context::Xdp(_) | Context::Plain(_) => panic!("a classifier takes a packet"),
         }
     }
 

@@ -56,6 +56,10 @@ errnos! {
     EOVERFLOW = 75;
     /// Operation not supported.
     EOPNOTSUPP = 95;
+    /// Address family not supported.
+    EAFNOSUPPORT = 97;
+    /// Done already: a second encapsulation.
+    EALREADY = 114;
     /// Not supported, kernel-internal value that reaches user space as it is.
     ENOTSUPP = 524;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use bpfreplay_program::{MapSpec, Program};
-use bpfreplay_uapi::Errno;
+use bpfreplay_uapi::{Errno, ProgType};
 
 use super::engine::{Engine, Loaded, Outcome, RefusedLoad};
 use crate::kernel::{Kernel, KernelInstance, LoadError, TestRun, make_map};
@@ -34,7 +34,11 @@ impl Engine for KernelEngine {
 impl Loaded for KernelInstance {
     fn run(&mut self, program: &str, frame: &[u8]) -> anyhow::Result<Option<Outcome>> {
         let fd = self.program(program).with_context(|| format!("no program {program}"))?;
-        match self.kernel().test_run(fd, frame, &[0; 192], 1) {
+        let run = match self.prog_type(program) {
+            Some(ProgType::Xdp) => self.kernel().test_run_without_context(fd, frame),
+            _ => self.kernel().test_run(fd, frame, &[0; 192], 1),
+        };
+        match run {
             Ok(run) => Ok(Some(outcome(run))),
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
             Err(error) => Err(error.into()),
@@ -111,8 +115,10 @@ impl Loaded for KernelInstance {
 }
 
 fn outcome(run: TestRun) -> Outcome {
-    let word =
-        |off: usize| u32::from_ne_bytes(run.ctx[off..off + 4].try_into().expect("the context has 192 bytes"));
+    // XDP has none of these fields.
+    let word = |off: usize| {
+        run.ctx.get(off..off + 4).map_or(0, |word| u32::from_ne_bytes(word.try_into().expect("4 bytes")))
+    };
     Outcome {
         retval: run.retval,
         mark: word(8),

@@ -5,10 +5,13 @@ use anyhow::{Context as _, bail};
 use bpfreplay_instance::{Instance, InstanceError, LoadedProgram, Options};
 use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_runtime::maps::UserHandle;
-use bpfreplay_runtime::skb::{Bytes, Frame, Hook, Link, TestRun, TestRunContext};
+use bpfreplay_runtime::skb::{Bytes, Frame, Hook, Layer, Link, TestRun, TestRunContext};
 use bpfreplay_runtime::tail_call::TailCallError;
-use bpfreplay_runtime::{Context, Executable, ExecutionContext, Map, MapError, Packet, ProgramId, SkBuff};
-use bpfreplay_uapi::Errno;
+use bpfreplay_runtime::xdp::XdpHook;
+use bpfreplay_runtime::{
+    Context, Executable, ExecutionContext, Map, MapError, Packet, ProgramId, SkBuff, XdpBuff, XdpPacket,
+};
+use bpfreplay_uapi::{Errno, ProgType};
 use bpfreplay_verifier::LogLevel;
 
 use super::engine::{Engine, Loaded, Outcome, RefusedLoad};
@@ -20,9 +23,6 @@ impl Engine for bpfreplay_instance::Engine {
 
     fn load(&self, programs: &[Arc<Program>]) -> anyhow::Result<Box<dyn Loaded>> {
         let instance = Instance::from_programs(programs, &Options { engine: *self, ..Options::default() })?;
-        let hook = Hook::TestRun(
-            TestRun::with_context(TestRunContext::default()).expect("an empty context is a valid one"),
-        );
         let (later, opened) = (Vec::new(), Vec::new());
         Ok(Box::new(Ours {
             instance,
@@ -30,7 +30,7 @@ impl Engine for bpfreplay_instance::Engine {
             opened,
             exec: ExecutionContext::new(0),
             packet: Packet::new(),
-            hook,
+            xdp: XdpPacket::new(),
         }))
     }
 }
@@ -44,29 +44,40 @@ struct Ours {
     opened: Vec<(String, UserHandle)>,
     exec: ExecutionContext,
     packet: Packet,
-    hook: Hook,
+    xdp: XdpPacket,
 }
 
 impl Loaded for Ours {
     fn run(&mut self, program: &str, frame: &[u8]) -> anyhow::Result<Option<Outcome>> {
         let program_name = program;
         let program = self.program(program).with_context(|| format!("no program {program}"))?;
-        let frame = Frame {
-            bytes: Bytes::Copied(frame),
-            link: Link::Ethernet,
-            wire_len: frame.len() as u32,
-            time_ns: 0,
-        };
-        let Ok(skb) = self.packet.load(frame, &self.hook) else { return Ok(None) };
         self.exec.tail_call_failures.clear();
-        let r0 = {
-            let mut batch = self.exec.batch();
-            program.run(Context::Skb(&mut *skb), &mut batch)
+        let outcome = match program.info().prog_type {
+            ProgType::Xdp => {
+                let Ok(xdp) = self.xdp.load(Bytes::Copied(frame), &XdpHook::TestRun) else { return Ok(None) };
+                let r0 = program.run(Context::Xdp(&mut *xdp), &mut self.exec.batch());
+                xdp_outcome(r0, xdp)
+            }
+            prog_type => {
+                let frame = Frame {
+                    bytes: Bytes::Copied(frame),
+                    link: Link::Ethernet,
+                    wire_len: frame.len() as u32,
+                    time_ns: 0,
+                };
+                let hook = TestRun::with_context(TestRunContext::default())
+                    .expect("an empty context is a valid one");
+                let hook = Hook::TestRun(hook.at_layer(Layer::of(prog_type)));
+                let Ok(skb) = self.packet.load(frame, &hook) else { return Ok(None) };
+                let r0 = program.run(Context::Skb(&mut *skb), &mut self.exec.batch());
+                skb.restore_link_header();
+                outcome(r0, skb)
+            }
         };
         if let Some(fault) = self.exec.fault {
             bail!("{program_name} faults: {fault:?}");
         }
-        let mut outcome = outcome(r0, skb);
+        let mut outcome = outcome;
         outcome.path = Some(self.exec.path().iter().map(|entry| self.name_of(entry.prog)).collect());
         outcome.failed = Some(self.failed());
         Ok(Some(outcome))
@@ -181,6 +192,18 @@ impl Ours {
             out.extend(std::iter::repeat_n(line, usize::try_from(count).expect("a small count")));
         }
         out
+    }
+}
+
+fn xdp_outcome(r0: u64, xdp: &XdpBuff) -> Outcome {
+    Outcome {
+        retval: r0 as u32,
+        data: [xdp.metadata(), xdp.linear(), xdp.fragments()].concat(),
+        mark: 0,
+        priority: 0,
+        cb: [0; 5],
+        path: None,
+        failed: None,
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bpfreplay_btf::Btf;
 use bpfreplay_isa::Insn;
 use bpfreplay_program::{MapContent, MapSpec, Program};
-use bpfreplay_uapi::MapType;
 use bpfreplay_uapi::map::create_flags;
+use bpfreplay_uapi::{MapType, ProgType};
 
 use super::sys::{Fd, Kernel};
 
@@ -23,6 +23,7 @@ pub struct KernelInstance {
     specs: Vec<MapSpec>,
     maps: Vec<MapFds>,
     programs: BTreeMap<String, Fd>,
+    types: BTreeMap<String, ProgType>,
     prog_flags: u32,
 }
 
@@ -109,7 +110,9 @@ impl KernelInstance {
             let id = kernel.object_id(&fd).map_err(error)?;
             maps.push(MapFds { id, open: vec![fd], probe: None });
         }
-        let mut instance = KernelInstance { kernel, specs, maps, programs: BTreeMap::new(), prog_flags };
+        let types = BTreeMap::new();
+        let mut instance =
+            KernelInstance { kernel, specs, maps, programs: BTreeMap::new(), types, prog_flags };
         for program in programs {
             instance.add(program).map_err(LoadError::Program)?;
         }
@@ -130,6 +133,7 @@ impl KernelInstance {
         let insns = self.with_map_fds(program);
         let fd = self.kernel.load_program(program, &insns, btf.as_ref(), self.prog_flags).map_err(refused)?;
         self.programs.insert(program.name.clone(), fd);
+        self.types.insert(program.name.clone(), program.prog_type);
         Ok(())
     }
 
@@ -201,6 +205,12 @@ impl KernelInstance {
     #[must_use]
     pub fn program(&self, name: &str) -> Option<&Fd> {
         self.programs.get(name)
+    }
+
+    /// Its type.
+    #[must_use]
+    pub fn prog_type(&self, name: &str) -> Option<ProgType> {
+        self.types.get(name).copied()
     }
 
     /// A map by name, with what it was made from.

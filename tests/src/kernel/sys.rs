@@ -288,8 +288,27 @@ impl Kernel {
     ///
     /// The kernel's, for instance EINVAL for a frame shorter than 14 bytes.
     pub fn test_run(self, program: &Fd, data: &[u8], ctx_in: &[u8], repeat: u32) -> io::Result<TestRun> {
+        self.test_run_with(program, data, ctx_in, vec![0u8; CTX_SIZE], repeat)
+    }
+
+    /// `BPF_PROG_TEST_RUN` without a context: one of zeroes would say of XDP that all of the frame is in fragments.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn test_run_without_context(self, program: &Fd, data: &[u8]) -> io::Result<TestRun> {
+        self.test_run_with(program, data, &[], Vec::new(), 1)
+    }
+
+    fn test_run_with(
+        self,
+        program: &Fd,
+        data: &[u8],
+        ctx_in: &[u8],
+        mut ctx_out: Vec<u8>,
+        repeat: u32,
+    ) -> io::Result<TestRun> {
         let mut data_out = vec![0u8; DATA_OUT_MAX];
-        let mut ctx_out = vec![0u8; CTX_SIZE];
         let mut attr = ProgTestRun {
             prog_fd: program.as_raw_fd() as u32,
             data_size_in: data.len() as u32,
@@ -298,9 +317,9 @@ impl Kernel {
             data_out: data_out.as_mut_ptr() as u64,
             repeat,
             ctx_size_in: ctx_in.len() as u32,
-            ctx_size_out: CTX_SIZE as u32,
+            ctx_size_out: ctx_out.len() as u32,
             ctx_in: if ctx_in.is_empty() { 0 } else { ctx_in.as_ptr() as u64 },
-            ctx_out: ctx_out.as_mut_ptr() as u64,
+            ctx_out: if ctx_out.is_empty() { 0 } else { ctx_out.as_mut_ptr() as u64 },
             ..ProgTestRun::default()
         };
         bpf(PROG_TEST_RUN, &mut attr)?;

@@ -6,7 +6,7 @@ use bpfreplay_interpreter::Interpreter;
 use bpfreplay_isa::{Insn, Instruction, Operand, Reg, Size, encode};
 use bpfreplay_jit::{Cpu, Jit};
 use bpfreplay_program::Program;
-use bpfreplay_runtime::skb::{Bytes, Device, Frame, Hook, Link, Packet, Stamp};
+use bpfreplay_runtime::skb::{Bytes, Device, Frame, Hook, Link, Packet};
 use bpfreplay_runtime::{Context, Executable, ExecutionContext, SKB_LAYOUT};
 use bpfreplay_uapi::ProgType;
 use bpfreplay_uapi::skb::SkbField;
@@ -185,7 +185,7 @@ fn run(program: &dyn Executable, exec: &mut ExecutionContext, place: &mut Place)
     let mut packet = Packet::new();
     let bytes = Bytes::Exclusive(&mut place.0);
     let frame = Frame { bytes, link: Link::Ethernet, wire_len: MACHINE_BYTES as u32, time_ns: 0 };
-    let hook = Hook::Egress(Device { ifindex: 1, mac: None, stamp: Stamp::Zero });
+    let hook = Hook::Egress(Device::default());
     let skb = packet.load(frame, &hook).expect("a frame for the hook");
     program.run(Context::Skb(skb), &mut exec.batch());
     assert_eq!(exec.fault, None);

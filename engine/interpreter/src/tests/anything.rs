@@ -6,7 +6,7 @@ use bpfreplay_isa::{
     AluOp, CallTarget, Insn, Instruction, Operand, Reg, Size, Width, decode, decode_program, encode,
 };
 use bpfreplay_runtime::helpers::function;
-use bpfreplay_runtime::{Context, Executable, Map, ProgramInfo, SKB_LAYOUT};
+use bpfreplay_runtime::{Context, ContextKind, Executable, Map, ProgramInfo, SKB_LAYOUT};
 use bpfreplay_uapi::skb::SkbField;
 use bpfreplay_uapi::{HelperId, MapType, ProgType};
 use proptest::prelude::*;
@@ -40,8 +40,11 @@ fn instruction() -> impl Strategy<Value = Instruction> {
         });
         found.unwrap_or(mov(Reg::R0, Reg::R7))
     });
-    let runnable: Vec<_> =
-        HelperId::ALL.iter().copied().filter(|&helper| function(helper).is_some()).collect();
+    let runnable: Vec<_> = HelperId::ALL
+        .iter()
+        .copied()
+        .filter(|&helper| function(helper, ContextKind::Skb).is_some())
+        .collect();
     let helper = proptest::sample::select(runnable)
         .prop_map(|helper| Instruction::Call(CallTarget::Helper(helper.id())));
     let pointer = (0usize..6, prop_oneof![Just(Reg::R6), Just(Reg::R7), Just(Reg::R10)])

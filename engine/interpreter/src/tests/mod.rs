@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bpfreplay_isa::{Symbols, assemble};
 use bpfreplay_program::MapSpec;
 use bpfreplay_runtime::maps::UserHandle;
-use bpfreplay_runtime::skb::{Bytes, Device, Frame, Hook, Link, Packet, Stamp};
+use bpfreplay_runtime::skb::{Bytes, Device, Frame, Hook, Link, Packet};
 use bpfreplay_runtime::{Context, Executable, ExecutionContext, Fault, FaultKind, Map, ProgramInfo, SkBuff};
 use bpfreplay_uapi::{HelperId, MapType, ProgType};
 
@@ -94,7 +94,7 @@ impl TestFrame {
     fn skb(&mut self) -> &mut SkBuff {
         let wire_len = self.bytes.len() as u32;
         let frame = Frame { bytes: Bytes::Copied(&self.bytes), link: Link::Ethernet, wire_len, time_ns: 0 };
-        let device = Device { ifindex: 1, mac: None, stamp: Stamp::Zero };
+        let device = Device::default();
         self.packet.load(frame, &Hook::Ingress(device)).unwrap()
     }
 

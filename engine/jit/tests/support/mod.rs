@@ -112,6 +112,6 @@ pub(crate) fn with_skb<T>(f: impl FnOnce(&mut SkBuff) -> T) -> T {
     let bytes = frame();
     let mut packet = Packet::new();
     let frame = Frame { bytes: Bytes::Copied(&bytes), link: Link::Ethernet, wire_len: 64, time_ns: 0 };
-    let hook = Hook::Egress(Device { ifindex: 1, mac: None, stamp: Default::default() });
+    let hook = Hook::Egress(Device::default());
     f(packet.load(frame, &hook).expect("a frame for the hook"))
 }

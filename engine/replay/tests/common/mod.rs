@@ -188,7 +188,7 @@ impl Executable for Scripted {
         batch.path[0].prog = self.info.id;
         match context {
             Context::Skb(skb) => (self.script)(skb, batch),
-            Context::Plain(_) => panic!("a classifier takes a packet"),
+            Context::Xdp(_) | Context::Plain(_) => panic!("a classifier takes a packet"),
         }
     }
 

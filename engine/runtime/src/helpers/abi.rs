@@ -7,10 +7,14 @@ use super::callback_abi::{for_each_map_elem, run_loop};
 use super::map_abi::{
     get_local_storage, map_delete_elem, map_lookup_elem, map_lookup_percpu_elem, map_peek_elem, map_pop_elem,
     map_push_elem, map_update_elem, perf_event_output, redirect_map, ringbuf_discard, ringbuf_output,
-    ringbuf_query, ringbuf_reserve, ringbuf_submit, spin_lock, spin_unlock,
+    ringbuf_query, ringbuf_reserve, ringbuf_submit, spin_lock, spin_unlock, xdp_perf_event_output,
 };
-use super::{csum, env, skb, trace};
+use super::process::{INIT_NETNS_COOKIE, OVERFLOW_UID};
+use super::socket::NO_SOCKET;
+use super::{csum, device, env, offload, probe, process, room, skb, socket, strings, trace, vlan, xdp};
 use crate::exec::ExecutionContext;
+use crate::executable::ContextKind;
+use crate::maps;
 use crate::memory::{bytes, bytes_mut};
 use crate::tail_call::{TailCallError, TailCallFailure};
 
@@ -19,21 +23,31 @@ use crate::tail_call::{TailCallError, TailCallFailure};
 /// # Safety
 ///
 /// The arguments are what the verifier allows for the helper's prototype: a context is the address of a live
-/// [`SkBuff`](crate::SkBuff) nobody else uses, a map is [`Map::address`] of a live map, memory is live for its size. The execution
-/// context is live and nobody else uses it.
+/// [`SkBuff`](crate::SkBuff) or [`XdpBuff`](crate::XdpBuff), as programs of the type have it, that nobody else uses, a
+/// map is [`Map::address`](crate::Map::address) of a live map, memory is live for its size. The execution context is
+/// live and nobody else uses it.
 pub type HelperFn = unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, *mut ExecutionContext) -> u64;
 
-/// The function of a helper; `None` for those whose prototype is known and which this engine does not have.
+/// The function of a helper for programs with this kind of context; `None` for those whose prototype is known and which
+/// this engine does not have.
 ///
 /// `bpf_tail_call` has none to call: engines do it themselves. Its entry returns EINVAL.
 #[must_use]
-pub fn function(helper: HelperId) -> Option<HelperFn> {
+pub fn function(helper: HelperId, kind: ContextKind) -> Option<HelperFn> {
+    let of_kind = match kind {
+        ContextKind::Skb => of_skb(helper),
+        ContextKind::Xdp => of_xdp(helper),
+        ContextKind::Plain => None,
+    };
+    of_kind.or_else(|| of_any(helper))
+}
+
+/// Helpers that take no context, or do not look at it.
+fn of_any(helper: HelperId) -> Option<HelperFn> {
     Some(match helper {
         HelperId::MapLookupElem => map_lookup_elem,
         HelperId::MapUpdateElem => map_update_elem,
         HelperId::MapDeleteElem => map_delete_elem,
-        HelperId::PerfEventOutput => perf_event_output,
-        HelperId::RedirectMap => redirect_map,
         HelperId::GetLocalStorage => get_local_storage,
         HelperId::MapPushElem => map_push_elem,
         HelperId::MapPopElem => map_pop_elem,
@@ -46,24 +60,109 @@ pub fn function(helper: HelperId) -> Option<HelperFn> {
         HelperId::RingbufDiscard => ringbuf_discard,
         HelperId::RingbufQuery => ringbuf_query,
         HelperId::MapLookupPercpuElem => map_lookup_percpu_elem,
-        HelperId::KtimeGetNs | HelperId::KtimeGetBootNs | HelperId::KtimeGetCoarseNs => ktime_get_ns,
-        HelperId::TracePrintk => trace_printk,
-        HelperId::GetPrandomU32 => get_prandom_u32,
-        HelperId::GetSmpProcessorId => get_smp_processor_id,
-        HelperId::SkbStoreBytes => skb_store_bytes,
-        HelperId::L3CsumReplace => l3_csum_replace,
-        HelperId::L4CsumReplace => l4_csum_replace,
         HelperId::TailCall => tail_call,
-        HelperId::Redirect => redirect,
-        HelperId::SkbLoadBytes => skb_load_bytes,
-        HelperId::CsumDiff => csum_diff,
-        HelperId::GetHashRecalc => get_hash_recalc,
-        HelperId::SkbPullData => skb_pull_data,
-        HelperId::SetHashInvalid => set_hash_invalid,
-        HelperId::SetHash => set_hash,
-        HelperId::SkbLoadBytesRelative => skb_load_bytes_relative,
         HelperId::Loop => run_loop,
         HelperId::ForEachMapElem => for_each_map_elem,
+
+        HelperId::KtimeGetNs
+        | HelperId::KtimeGetBootNs
+        | HelperId::KtimeGetCoarseNs
+        | HelperId::KtimeGetTaiNs => ktime_get_ns,
+        HelperId::Jiffies64 => jiffies64,
+        HelperId::GetPrandomU32 => get_prandom_u32,
+        HelperId::GetSmpProcessorId => get_smp_processor_id,
+        HelperId::GetCurrentPidTgid
+        | HelperId::GetCurrentUidGid
+        | HelperId::GetCgroupClassid
+        | HelperId::GetRouteRealm
+        | HelperId::GetNumaNodeId
+        | HelperId::GetSocketCookie
+        | HelperId::SkbCgroupId
+        | HelperId::SkbAncestorCgroupId
+        | HelperId::SkbCgroupClassid => zero,
+        HelperId::GetCurrentComm => get_current_comm,
+        HelperId::GetSocketUid => get_socket_uid,
+        HelperId::GetCurrentCgroupId => get_current_cgroup_id,
+        HelperId::GetCurrentAncestorCgroupId => get_current_ancestor_cgroup_id,
+        HelperId::GetNsCurrentPidTgid => get_ns_current_pid_tgid,
+        HelperId::GetNetnsCookie => get_netns_cookie,
+
+        HelperId::TracePrintk => trace_printk,
+        HelperId::TraceVprintk => trace_vprintk,
+        HelperId::Snprintf => snprintf,
+        HelperId::Strtol => strtol,
+        HelperId::Strtoul => strtoul,
+        HelperId::Strncmp => strncmp,
+        HelperId::ProbeReadUser | HelperId::ProbeReadUserStr => probe_read_user,
+        HelperId::ProbeReadKernel => probe_read_kernel,
+        HelperId::ProbeReadKernelStr => probe_read_kernel_str,
+
+        HelperId::CsumDiff => csum_diff,
+        HelperId::FibLookup => fib_lookup,
+        HelperId::SkLookupTcp
+        | HelperId::SkLookupUdp
+        | HelperId::SkcLookupTcp
+        | HelperId::SkFullsock
+        | HelperId::TcpSock
+        | HelperId::GetListenerSock => no_socket,
+        HelperId::SkRelease | HelperId::SkAssign => needs_socket,
+        _ => return None,
+    })
+}
+
+/// Helpers for `struct __sk_buff`.
+fn of_skb(helper: HelperId) -> Option<HelperFn> {
+    Some(match helper {
+        HelperId::SkbStoreBytes => skb_store_bytes,
+        HelperId::SkbLoadBytes => skb_load_bytes,
+        HelperId::SkbLoadBytesRelative => skb_load_bytes_relative,
+        HelperId::SkbPullData => skb_pull_data,
+        HelperId::L3CsumReplace => l3_csum_replace,
+        HelperId::L4CsumReplace => l4_csum_replace,
+        HelperId::CsumUpdate => csum_update,
+        HelperId::CsumLevel => csum_level,
+        HelperId::GetHashRecalc => get_hash_recalc,
+        HelperId::SetHashInvalid => set_hash_invalid,
+        HelperId::SetHash => set_hash,
+        HelperId::SkbVlanPush => skb_vlan_push,
+        HelperId::SkbVlanPop => skb_vlan_pop,
+        HelperId::SkbChangeProto => skb_change_proto,
+        HelperId::SkbChangeType => skb_change_type,
+        HelperId::SkbChangeTail => skb_change_tail,
+        HelperId::SkbChangeHead => skb_change_head,
+        HelperId::SkbAdjustRoom => skb_adjust_room,
+        HelperId::SkbEcnSetCe => skb_ecn_set_ce,
+        HelperId::SkbSetTstamp => skb_set_tstamp,
+
+        HelperId::PerfEventOutput => perf_event_output,
+        HelperId::Redirect => redirect,
+        HelperId::RedirectNeigh => redirect_neigh,
+        HelperId::RedirectPeer => redirect_peer,
+        HelperId::CloneRedirect => clone_redirect,
+        HelperId::CheckMtu => check_mtu,
+
+        HelperId::SkbGetTunnelKey => skb_get_tunnel_key,
+        HelperId::SkbSetTunnelKey => skb_set_tunnel_key,
+        HelperId::SkbGetTunnelOpt => skb_get_tunnel_opt,
+        HelperId::SkbSetTunnelOpt => skb_set_tunnel_opt,
+        HelperId::SkbGetXfrmState => skb_get_xfrm_state,
+        _ => return None,
+    })
+}
+
+/// Helpers for `struct xdp_md`.
+fn of_xdp(helper: HelperId) -> Option<HelperFn> {
+    Some(match helper {
+        HelperId::XdpAdjustHead => xdp_adjust_head,
+        HelperId::XdpAdjustMeta => xdp_adjust_meta,
+        HelperId::XdpAdjustTail => xdp_adjust_tail,
+        HelperId::XdpGetBuffLen => xdp_get_buff_len,
+        HelperId::XdpLoadBytes => xdp_load_bytes,
+        HelperId::XdpStoreBytes => xdp_store_bytes,
+        HelperId::PerfEventOutput => xdp_perf_event_output,
+        HelperId::Redirect => xdp_redirect,
+        HelperId::RedirectMap => redirect_map,
+        HelperId::CheckMtu => xdp_check_mtu,
         _ => return None,
     })
 }
@@ -98,6 +197,14 @@ macro_rules! entries {
         // SAFETY: r1 is the context: a live SkBuff, ours for the call, by `HelperFn`'s contract.
         unsafe { &mut *std::ptr::with_exposed_provenance_mut::<$crate::skb::SkBuff>($r1 as usize) }
     };
+    (@xdp $r1:ident $ctx:ident) => {
+        // SAFETY: r1 is the context: a live XdpBuff, ours for the call, by `HelperFn`'s contract.
+        unsafe { &mut *std::ptr::with_exposed_provenance_mut::<$crate::xdp::XdpBuff>($r1 as usize) }
+    };
+    (@string $r1:ident $ctx:ident $addr:ident) => {
+        // SAFETY: a string in a map's value, which is live to the end of the value, by `HelperFn`'s contract.
+        unsafe { bytes($addr, maps::readable($addr) as usize) }
+    };
     (@map $r1:ident $ctx:ident) => {
         // SAFETY: r1 is `Map::address` of a live map, by `HelperFn`'s contract.
         unsafe { &*std::ptr::with_exposed_provenance::<$crate::maps::Map>($r1 as usize) }
@@ -116,14 +223,70 @@ pub(super) use entries;
 entries! {
     registers r1 r2 r3 r4 r5 ctx;
     ktime_get_ns(exec: exec) exec.now_ns;
-    trace_printk(fmt: read(r1, r2 as u32), exec: exec) trace::printk(exec, fmt, [r3, r4, r5]);
+    trace_printk(fmt: read(r1, r2 as u32), exec: exec) trace::printk(exec, fmt, &[r3, r4, r5]);
     get_prandom_u32(exec: exec) env::prandom_u32(exec);
     get_smp_processor_id(exec: exec) u64::from(exec.cpu);
     skb_store_bytes(skb: skb, from: read(r3, r4 as u32)) skb::store_bytes(skb, r2 as u32, from, r5);
     l3_csum_replace(skb: skb) csum::l3_replace(skb, r2 as u32, r3, r4, r5);
     l4_csum_replace(skb: skb) csum::l4_replace(skb, r2 as u32, r3, r4, r5);
     tail_call() bpfreplay_uapi::Errno::EINVAL.as_ret();
-    redirect(exec: exec) env::redirect(exec, r1 as u32, r2);
+    redirect(exec: exec) device::redirect(exec, r1 as u32, r2);
+    redirect_neigh(exec: exec) device::redirect_neigh(exec, r1 as u32, r3 as u32, r4);
+    redirect_peer(exec: exec) device::redirect_peer(exec, r1 as u32, r2);
+    xdp_redirect(exec: exec) device::xdp_redirect(exec, r1 as u32, r2);
+    clone_redirect(skb: skb) device::clone_redirect(skb, r2 as u32, r3);
+    check_mtu(skb: skb, len: fill(r3, 4)) with_u32(len, |len| device::check_mtu(skb, len, r4 as i32, r5));
+    xdp_check_mtu(xdp: xdp, len: fill(r3, 4)) {
+        let packet_len = xdp.linear().len() as u32;
+        with_u32(len, |len| device::xdp_check_mtu(packet_len, xdp.mtu, len, r4 as i32, r5))
+    };
+    fib_lookup(params: read(r2, r3 as u32)) device::fib_lookup(params, r4 as u32);
+    zero() 0;
+    jiffies64(exec: exec) process::jiffies(exec.now_ns);
+    get_current_comm(to: fill(r1, r2 as u32), exec: exec) process::current_comm(exec.cpu, to);
+    get_socket_uid() OVERFLOW_UID;
+    get_netns_cookie() INIT_NETNS_COOKIE;
+    get_current_cgroup_id() process::current_cgroup_id();
+    get_current_ancestor_cgroup_id() process::current_ancestor_cgroup_id(r1 as i32);
+    get_ns_current_pid_tgid(to: fill(r3, r4 as u32)) process::ns_current_pid_tgid(to);
+    trace_vprintk(fmt: read(r1, r2 as u32), args: read(r3, r4 as u32), exec: exec) {
+        strings::trace_vprintk(exec, fmt, args)
+    };
+    snprintf(out: fill(r1, r2 as u32), fmt: string(r3), args: read(r4, r5 as u32), exec: exec) {
+        strings::snprintf(&exec.stack, out, fmt, args)
+    };
+    strtol(text: read(r1, r2 as u32), to: fill(r4, 8)) with_u64(to, |to| strings::strtol(text, r3, to));
+    strtoul(text: read(r1, r2 as u32), to: fill(r4, 8)) with_u64(to, |to| strings::strtoul(text, r3, to));
+    strncmp(first: read(r1, r2 as u32), second: string(r3)) {
+        strings::strncmp(first, |at| second.get(at).copied().unwrap_or(0))
+    };
+    probe_read_user(to: fill(r1, r2 as u32)) probe::fault(to);
+    probe_read_kernel(to: fill(r1, r2 as u32), exec: exec) probe::read_kernel(&exec.stack, to, r3);
+    probe_read_kernel_str(to: fill(r1, r2 as u32), exec: exec) probe::read_kernel_str(&exec.stack, to, r3);
+    csum_update() offload::csum_update();
+    csum_level(skb: skb) offload::csum_level(skb, r2);
+    skb_vlan_push(skb: skb) vlan::push(skb, r2 as u16, r3 as u16);
+    skb_vlan_pop(skb: skb) vlan::pop(skb);
+    skb_change_proto(skb: skb) room::change_proto(skb, r2 as u16, r3);
+    skb_change_type(skb: skb) offload::change_type(skb, r2 as u32);
+    skb_change_tail(skb: skb) room::change_tail(skb, r2 as u32, r3);
+    skb_change_head(skb: skb) room::change_head(skb, r2 as u32, r3);
+    skb_adjust_room(skb: skb) room::adjust_room(skb, r2 as i32, r3 as u32, r4);
+    skb_ecn_set_ce(skb: skb) offload::ecn_set_ce(skb);
+    skb_set_tstamp(skb: skb) offload::set_tstamp(skb, r2, r3 as u32);
+    skb_get_tunnel_key(to: fill(r2, r3 as u32)) socket::nothing_there(to);
+    skb_set_tunnel_key(from: read(r2, r3 as u32)) socket::set_tunnel_key(from, r4);
+    skb_get_tunnel_opt(to: fill(r2, r3 as u32)) socket::get_tunnel_opt(to);
+    skb_set_tunnel_opt() socket::set_tunnel_opt();
+    skb_get_xfrm_state(to: fill(r3, r4 as u32)) socket::nothing_there(to);
+    no_socket() NO_SOCKET;
+    needs_socket() socket::needs_socket();
+    xdp_adjust_head(xdp: xdp) xdp::adjust_head(xdp, r2 as i32);
+    xdp_adjust_meta(xdp: xdp) xdp::adjust_meta(xdp, r2 as i32);
+    xdp_adjust_tail(xdp: xdp) xdp::adjust_tail(xdp, r2 as i32);
+    xdp_get_buff_len(xdp: xdp) u64::from(xdp.len());
+    xdp_load_bytes(xdp: xdp, to: fill(r3, r4 as u32)) xdp::load_bytes(xdp, r2 as u32, to);
+    xdp_store_bytes(xdp: xdp, from: read(r3, r4 as u32)) xdp::store_bytes(xdp, r2 as u32, from);
     skb_load_bytes(skb: skb, to: fill(r3, r4 as u32)) skb::load_bytes(skb, r2 as u32, to);
     csum_diff(from: read(r1, r2 as u32), to: read(r3, r4 as u32)) csum::diff(from, to, r5 as u32);
     get_hash_recalc(skb: skb) u64::from(skb.flow_hash());
@@ -133,6 +296,20 @@ entries! {
     skb_load_bytes_relative(skb: skb, to: fill(r3, r4 as u32)) {
         skb::load_bytes_relative(skb, r2 as u32, to, r5 as u32)
     };
+}
+
+/// A number that a helper reads and writes at an address of any alignment.
+fn with_u32(bytes: &mut [u8], body: impl FnOnce(&mut u32) -> u64) -> u64 {
+    let Some(bytes) = bytes.first_chunk_mut::<4>() else { return bpfreplay_uapi::Errno::EINVAL.as_ret() };
+    let mut number = u32::from_le_bytes(*bytes);
+    let ret = body(&mut number);
+    *bytes = number.to_le_bytes();
+    ret
+}
+
+/// A number that a helper writes.
+fn with_u64(bytes: &mut [u8], body: impl FnOnce(&mut [u8; 8]) -> u64) -> u64 {
+    bytes.first_chunk_mut::<8>().map_or_else(|| bpfreplay_uapi::Errno::EINVAL.as_ret(), body)
 }
 
 /// Counts a tail call that fell through: jitted code's cold path. Arguments: program id, xlated slot, index (r3),

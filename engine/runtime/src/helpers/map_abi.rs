@@ -92,7 +92,12 @@ entries! {
     pub(super) perf_event_output(skb: skb, exec: exec, data: read(r4, r5)) {
         // SAFETY: r2 is `Map::address` of a live map, by `HelperFn`'s contract.
         let map = unsafe { &*std::ptr::with_exposed_provenance::<Map>(r2 as usize) };
-        record::perf_event_output(map, exec.cpu, r3, data, skb.packet())
+        record::perf_event_output(map, exec.cpu, r3, data, [skb.packet(), &[]])
+    };
+    pub(super) xdp_perf_event_output(xdp: xdp, exec: exec, data: read(r4, r5)) {
+        // SAFETY: as in `perf_event_output`.
+        let map = unsafe { &*std::ptr::with_exposed_provenance::<Map>(r2 as usize) };
+        record::perf_event_output(map, exec.cpu, r3, data, [xdp.linear(), xdp.fragments()])
     };
     pub(super) spin_lock() {
         // One worker at a time is between lock and unlock, and the verifier allows no loop and no call there.

@@ -21,12 +21,24 @@ pub(super) fn ringbuf_query(map: &Map, cpu: u32, what: u64) -> u64 {
 }
 
 /// `bpf_perf_event_output`: `data`, and as much of the packet behind it as the flags say.
-pub(super) fn perf_event_output(map: &Map, cpu: u32, flags: u64, data: &[u8], packet: &[u8]) -> u64 {
+///
+/// A packet is its linear part and its fragments.
+pub(super) fn perf_event_output(map: &Map, cpu: u32, flags: u64, data: &[u8], packet: [&[u8]; 2]) -> u64 {
     ret(try_perf_event_output(map, cpu, flags, data, packet))
 }
 
-fn try_perf_event_output(map: &Map, cpu: u32, flags: u64, data: &[u8], packet: &[u8]) -> Result<(), Errno> {
+fn try_perf_event_output(
+    map: &Map,
+    cpu: u32,
+    flags: u64,
+    data: &[u8],
+    [linear, rest]: [&[u8]; 2],
+) -> Result<(), Errno> {
     let sample = Sample::parse(flags)?;
-    let packet = packet.get(..sample.append as usize).ok_or(Errno::EFAULT)?;
-    map.perf_event_array().ok_or(Errno::EINVAL)?.output(cpu, sample, data, packet)
+    let append = sample.append as usize;
+    let (linear, rest) = match append.checked_sub(linear.len()) {
+        None => (&linear[..append], &[][..]),
+        Some(more) => (linear, rest.get(..more).ok_or(Errno::EFAULT)?),
+    };
+    map.perf_event_array().ok_or(Errno::EINVAL)?.output(cpu, sample, [data, linear, rest])
 }

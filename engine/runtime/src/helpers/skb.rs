@@ -44,9 +44,9 @@ pub(super) fn load_bytes_relative(skb: &SkBuff, offset: u32, to: &mut [u8], star
         1 => Some(Header::Net),
         _ => None,
     };
-    let from = header
-        .filter(|_| offset <= RELATIVE_MAX)
-        .and_then(|header| skb.at(skb.header_offset(header) + offset, to.len() as u32));
+    let from = header.filter(|_| offset <= RELATIVE_MAX).and_then(|header| {
+        skb.at_header(i64::from(skb.header_offset(header)) + i64::from(offset), to.len() as u32)
+    });
     fill(from, to)
 }
 

@@ -71,11 +71,11 @@ impl Trace {
 }
 
 /// `bpf_trace_printk`: the length of the text, even of what a line has no room for.
-pub(super) fn printk(exec: &mut ExecutionContext, fmt: &[u8], args: [u64; 3]) -> u64 {
+pub(super) fn printk(exec: &mut ExecutionContext, fmt: &[u8], args: &[u64]) -> u64 {
     let stack = exec.stack.clone();
     let mut line = [0; LINE_MAX];
     let reader = |addr, to: &mut [u8]| read_unchecked(&stack, addr, to);
-    match format::format(fmt, &args, &reader, &mut line) {
+    match format::format(fmt, args, &reader, &mut line) {
         Ok(len) => {
             let text = &line[..len.min(LINE_MAX - 1)];
             exec.trace.push(exec.now_ns, text);
@@ -87,9 +87,13 @@ pub(super) fn printk(exec: &mut ExecutionContext, fmt: &[u8], args: [u64; 3]) ->
 
 /// Copies from an address nobody checked, as far as it lies in the program's stack or in values of a map; returns how
 /// many bytes (`strncpy_from_kernel_nofault`).
-fn read_unchecked(stack: &Range<u64>, addr: u64, to: &mut [u8]) -> usize {
-    let room = if stack.contains(&addr) { stack.end - addr } else { maps::readable(addr) };
-    let len = to.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+pub(super) fn read_unchecked(stack: &Range<u64>, addr: u64, to: &mut [u8]) -> usize {
+    let len = to.len().min(usize::try_from(readable(stack, addr)).unwrap_or(usize::MAX));
     copy_live(addr, &mut to[..len]);
     len
+}
+
+/// How many bytes at an address nobody checked lie in the program's stack or in a map's value.
+pub(super) fn readable(stack: &Range<u64>, addr: u64) -> u64 {
+    if stack.contains(&addr) { stack.end - addr } else { maps::readable(addr) }
 }

@@ -74,7 +74,7 @@ impl PerfEventArray {
     ///
     /// E2BIG for an index past the end, ENOENT for an empty slot, EOPNOTSUPP for another CPU's, ENOSPC where the buffer
     /// is full.
-    pub(crate) fn output(&self, cpu: u32, sample: Sample, data: &[u8], packet: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn output(&self, cpu: u32, sample: Sample, parts: [&[u8]; 3]) -> Result<(), Errno> {
         let index = sample.index.unwrap_or(cpu);
         if index as usize >= self.slots.len() {
             return Err(Errno::E2BIG);
@@ -83,7 +83,7 @@ impl PerfEventArray {
         if index != cpu {
             return Err(Errno::EOPNOTSUPP);
         }
-        ring.output([data, packet]).map_err(|_| Errno::ENOSPC)
+        ring.output(parts).map_err(|_| Errno::ENOSPC)
     }
 }
 

@@ -73,8 +73,8 @@ impl Ring {
     /// # Errors
     ///
     /// EAGAIN where there is no room.
-    pub(super) fn output(&self, parts: [&[u8]; 2]) -> Result<(), Errno> {
-        let len = parts[0].len() + parts[1].len();
+    pub(super) fn output(&self, parts: [&[u8]; 3]) -> Result<(), Errno> {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
         let Some(word) = self.begin(len as u64) else {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return Err(Errno::EAGAIN);
@@ -82,6 +82,7 @@ impl Ring {
         let data = &self.data[word + 1..];
         write_words(data, parts[0]);
         write_behind(data, parts[0].len(), parts[1]);
+        write_behind(data, parts[0].len() + parts[1].len(), parts[2]);
         self.data[word].fetch_and(!BUSY, Ordering::Release);
         Ok(())
     }
@@ -205,11 +206,11 @@ mod tests {
         // spec: helpers-maps.md 2.2, RINGBUF.
         let ring = Ring::new(4096).unwrap();
         assert!(ring.reserve(4088).is_none());
-        assert!(ring.output([&[7; 4080], &[]]).is_ok());
+        assert!(ring.output([&[7; 4080], &[], &[]]).is_ok());
         assert_eq!(ring.available(), 4088);
-        assert_eq!(ring.output([&[], &[]]), Err(Errno::EAGAIN));
+        assert_eq!(ring.output([&[], &[], &[]]), Err(Errno::EAGAIN));
         assert_eq!(drained(&ring), [vec![7; 4080]]);
-        let fit = (0..).take_while(|_| ring.output([&[1; 8], &[]]).is_ok()).count();
+        let fit = (0..).take_while(|_| ring.output([&[1; 8], &[], &[]]).is_ok()).count();
         assert_eq!(fit, 255);
         assert_eq!(ring.lost(), 3);
     }
@@ -219,7 +220,7 @@ mod tests {
         let ring = Ring::new(4096).unwrap();
         for n in 0..5000usize {
             let (a, b) = (vec![n as u8; n % 37], vec![!n as u8; n % 23]);
-            ring.output([&a, &b]).unwrap();
+            ring.output([&a, &b, &[]]).unwrap();
             assert_eq!(drained(&ring), [[a, b].concat()], "{n}");
         }
     }
@@ -228,7 +229,7 @@ mod tests {
     fn a_busy_record_holds_up_what_is_behind_it() {
         let ring = Ring::new(4096).unwrap();
         ring.reserve(16).unwrap();
-        ring.output([b"second", &[]]).unwrap();
+        ring.output([b"second", &[], &[]]).unwrap();
         assert_eq!(drained(&ring).len(), 0);
         let word = ring.place(0);
         ring.data[word]

@@ -44,7 +44,7 @@ impl Ringbuf {
         if flags & !WAKEUP_FLAGS != 0 {
             return Err(Errno::EINVAL);
         }
-        self.ring(cpu).ok_or(Errno::EAGAIN)?.output([data, &[]])
+        self.ring(cpu).ok_or(Errno::EAGAIN)?.output([data, &[], &[]])
     }
 
     /// `bpf_ringbuf_query`.

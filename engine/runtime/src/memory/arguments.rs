@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bpfreplay_isa::Size;
 use bpfreplay_uapi::{ArgType, HelperId, MapType, MemAccess, RetType};
 
-use super::checked::{ContextMemory, Memory};
+use super::checked::Memory;
 use super::region::{Access, Region};
 use crate::exec::FaultKind;
+use crate::executable::ContextKind;
 use crate::maps::Map;
 
 /// Bytes a helper may be handed at the most (`BPF_MAX_VAR_SIZ`).
@@ -50,7 +51,7 @@ impl Memory<'_> {
                 ArgType::ConstSizeOrZero => value <= MAX_MEM_SIZE,
                 ArgType::CtxOrNull if value == 0 => true,
                 ArgType::Ctx | ArgType::CtxOrNull => {
-                    value == self.context_address() && matches!(self.context, ContextMemory::Skb(_))
+                    value == self.context_address() && self.kind() != ContextKind::Plain
                 }
                 ArgType::ConstMapPtr => {
                     map = self.map(maps, value).filter(|map| is_for(helper, map));

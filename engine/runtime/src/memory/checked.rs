@@ -28,10 +28,11 @@ use super::held::Held;
 use super::raw;
 use super::region::{Access, Region};
 use crate::exec::{ExecutionContext, FaultKind, MAX_PATH};
-use crate::executable::Context;
+use crate::executable::{Context, ContextKind};
 use crate::helpers;
 use crate::maps::{Commit, Map};
 use crate::skb::SkBuff;
+use crate::xdp::XdpBuff;
 
 /// Frames of one run at the most: the call frames of every program a run can go through.
 pub const MAX_FRAMES: usize = MAX_PATH * MAX_CALL_FRAMES;
@@ -69,7 +70,7 @@ pub struct Memory<'a> {
     pub(super) floor: usize,
     pub(super) depth: usize,
     pub(super) held: &'a mut Held,
-    borrows: PhantomData<(&'a mut [Frame], &'a mut SkBuff)>,
+    borrows: PhantomData<(&'a mut [Frame], &'a mut SkBuff, &'a mut XdpBuff)>,
 }
 
 /// Which frames were in reach before a tail call.
@@ -80,6 +81,7 @@ pub struct Floor(usize);
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ContextMemory {
     Skb(u64),
+    Xdp(u64),
     Plain { addr: u64, len: u64 },
 }
 
@@ -100,6 +102,7 @@ impl<'a> Memory<'a> {
         let start = stack.frames.as_mut_ptr().expose_provenance() as u64;
         let context = match context {
             Context::Skb(skb) => ContextMemory::Skb(std::ptr::from_mut(skb).expose_provenance() as u64),
+            Context::Xdp(xdp) => ContextMemory::Xdp(std::ptr::from_mut(xdp).expose_provenance() as u64),
             Context::Plain(bytes) => ContextMemory::Plain {
                 addr: bytes.as_ptr().expose_provenance() as u64,
                 len: bytes.len() as u64,
@@ -114,7 +117,7 @@ impl<'a> Memory<'a> {
     #[must_use]
     pub fn context_address(&self) -> u64 {
         match self.context {
-            ContextMemory::Skb(addr) | ContextMemory::Plain { addr, .. } => addr,
+            ContextMemory::Skb(addr) | ContextMemory::Xdp(addr) | ContextMemory::Plain { addr, .. } => addr,
         }
     }
 
@@ -169,7 +172,25 @@ impl<'a> Memory<'a> {
         match self.context {
             // SAFETY: borrowed exclusively for 'a when `self` was made; `&self` keeps our own writes away.
             ContextMemory::Skb(addr) => Some(unsafe { &*std::ptr::with_exposed_provenance(addr as usize) }),
-            ContextMemory::Plain { .. } => None,
+            ContextMemory::Xdp(_) | ContextMemory::Plain { .. } => None,
+        }
+    }
+
+    /// The context as an `XdpBuff`, if it is one.
+    pub(super) fn xdp(&self) -> Option<&XdpBuff> {
+        match self.context {
+            // SAFETY: as in `skb`.
+            ContextMemory::Xdp(addr) => Some(unsafe { &*std::ptr::with_exposed_provenance(addr as usize) }),
+            ContextMemory::Skb(_) | ContextMemory::Plain { .. } => None,
+        }
+    }
+
+    /// What kind of context the run has.
+    pub(super) fn kind(&self) -> ContextKind {
+        match self.context {
+            ContextMemory::Skb(_) => ContextKind::Skb,
+            ContextMemory::Xdp(_) => ContextKind::Xdp,
+            ContextMemory::Plain { .. } => ContextKind::Plain,
         }
     }
 
@@ -241,7 +262,7 @@ impl<'a> Memory<'a> {
         args: [u64; 5],
         exec: &mut ExecutionContext,
     ) -> Result<u64, FaultKind> {
-        let function = helpers::function(helper).ok_or(FaultKind::BadInstruction)?;
+        let function = helpers::function(helper, self.kind()).ok_or(FaultKind::BadInstruction)?;
         self.check_arguments(maps, helper, args)?;
         if helper == HelperId::SpinLock {
             self.held.lock(args[0])?;

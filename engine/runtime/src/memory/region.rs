@@ -1,8 +1,8 @@
 //! What memory is live now, for the run of one program.
 //!
 //! ```text
-//!   context   read: what programs see of the SkBuff; write: the same without addresses and length
-//!   packet    data_meta to data_end, as the SkBuff says at that moment
+//!   context   read: what programs see of the SkBuff or XdpBuff; write: of the SkBuff without addresses and length
+//!   packet    data_meta to data_end, as the SkBuff or XdpBuff says at that moment
 //!   stack     within one frame of the program that runs
 //!   maps      within one value of a map of the program, element-exact, as the map's flags allow; likewise of inner
 //!             maps this run looked up
@@ -17,6 +17,7 @@ use super::checked::{ContextMemory, Memory, STRIDE};
 use crate::exec::FaultKind;
 use crate::maps::{Map, ProgramAccess};
 use crate::skb::SkBuff;
+use crate::xdp::XdpBuff;
 
 /// What memory an address lies in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +77,22 @@ impl Memory<'_> {
                 {
                     return match access {
                         Access::Write if !skb.is_exclusive() => Err(FaultKind::ReadOnly { addr }),
+                        Access::Read | Access::Write => Ok(Region::Packet),
+                    };
+                }
+            }
+            ContextMemory::Xdp(xdp) => {
+                if inside(xdp, xdp + XdpBuff::VISIBLE as u64) {
+                    return match access {
+                        Access::Read => Ok(Region::Context),
+                        Access::Write => Err(FaultKind::ReadOnly { addr }),
+                    };
+                }
+                if let Some(xdp) = self.xdp()
+                    && inside(xdp.data_meta, xdp.data_end)
+                {
+                    return match access {
+                        Access::Write if !xdp.is_exclusive() => Err(FaultKind::ReadOnly { addr }),
                         Access::Read | Access::Write => Ok(Region::Packet),
                     };
                 }

@@ -28,7 +28,7 @@ impl SkBuff {
 }
 
 fn hash(skb: &SkBuff) -> u32 {
-    let mut at = skb.header_offset(Header::Net);
+    let mut at = u32::try_from(skb.header_offset(Header::Net)).unwrap_or(0);
     let mut protocol = u16::from_be(skb.protocol);
     for _ in 0..MAX_TAGS {
         if !matches!(protocol, 0x8100 | 0x88a8) {

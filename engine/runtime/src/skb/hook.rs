@@ -1,12 +1,15 @@
 //! Where a program is shown a packet, and what the kernel has done to it by then.
 
 use super::test_run::TestRun;
+use super::transport::PROBE_TRANSPORT_HEADER;
 use super::{Header, Link, Ownership, SkBuff};
 
 /// Bytes of an Ethernet header (`ETH_HLEN`).
 pub(super) const ETH_HLEN: u32 = 14;
+/// MTU of an Ethernet device (`ETH_DATA_LEN`).
+const ETH_DATA_LEN: u32 = 1500;
 /// Bytes of a VLAN tag (`VLAN_HLEN`).
-const VLAN_HLEN: u32 = 4;
+pub(super) const VLAN_HLEN: u32 = 4;
 /// Values below are lengths, not types (`ETH_P_802_3_MIN`).
 const ETH_P_802_3_MIN: u16 = 0x0600;
 /// Raw 802.3: a length, and a payload that begins with ffff (Novell).
@@ -18,7 +21,7 @@ const ETH_P_8021AD: u16 = 0x88a8;
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_IPV6: u16 = 0x86dd;
 /// Tags the kernel follows to a network header (`VLAN_MAX_DEPTH`).
-const VLAN_MAX_DEPTH: usize = 8;
+pub(super) const VLAN_MAX_DEPTH: usize = 8;
 
 pub(super) const PACKET_HOST: u8 = 0;
 pub(super) const PACKET_BROADCAST: u8 = 1;
@@ -32,7 +35,7 @@ pub enum Hook {
     Ingress(Device),
     /// tc egress: the frame is about to go out, as sent on an AF_PACKET raw socket.
     Egress(Device),
-    /// `BPF_PROG_TEST_RUN` of a program that sees the link header (sched_cls, sched_act).
+    /// `BPF_PROG_TEST_RUN`.
     TestRun(TestRun),
 }
 
@@ -45,6 +48,8 @@ pub struct Device {
     pub mac: Option<[u8; 6]>,
     /// What `tstamp` holds.
     pub stamp: Stamp,
+    /// Bytes of the largest packet, without the link header.
+    pub mtu: u32,
 }
 
 /// What `tstamp` holds at a live hook.
@@ -81,11 +86,14 @@ pub enum Refused {
     /// `TestRunContext::wire_len` is below the frame's length.
     #[error("wire_len of the context is below the frame's length")]
     TestRunWireLen,
+    /// Longer than `BPF_PROG_TEST_RUN` takes for XDP.
+    #[error("longer than the {} bytes BPF_PROG_TEST_RUN takes for XDP", crate::xdp::XDP_TEST_RUN_MAX)]
+    XdpTestRunTooLong,
 }
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Refused; 7] = [
+    pub const ALL: [Refused; 8] = [
         Refused::NoEthernetHeader,
         Refused::TruncatedVlan,
         Refused::NoProtocol,
@@ -93,13 +101,14 @@ impl Refused {
         Refused::TestRunTooLong,
         Refused::TestRunShortIp,
         Refused::TestRunWireLen,
+        Refused::XdpTestRunTooLong,
     ];
 }
 
 impl Default for Device {
-    /// Number 1, no address, no time stamps.
+    /// Number 1, no address, no time stamps, Ethernet's MTU.
     fn default() -> Device {
-        Device { ifindex: 1, mac: None, stamp: Stamp::default() }
+        Device { ifindex: 1, mac: None, stamp: Stamp::default(), mtu: ETH_DATA_LEN }
     }
 }
 
@@ -133,6 +142,7 @@ fn ingress(
 ) -> Result<(), Refused> {
     let wire_len = wire_len.max(skb.len);
     skb.ifindex = device.ifindex;
+    skb.mtu = device.mtu;
     skb.ingress_ifindex = device.ifindex;
     skb.tstamp = stamp(device, time_ns);
     match link {
@@ -146,7 +156,10 @@ fn ingress(
                 untag(skb, proto)?;
                 skb.wire_len -= VLAN_HLEN;
             }
-            skb.network_header = skb.mac_header + ETH_HLEN as u16;
+            skb.network_header = skb.mac_header + ETH_HLEN;
+            // `__netif_receive_skb_core` resets them all.
+            skb.transport_header = skb.network_header as i32;
+            skb.mac_len = ETH_HLEN;
         }
         // An ARPHRD_NONE device has no link header: mac_len is 0, all headers are at data.
         Link::Ip | Link::Stripped { .. } => {
@@ -161,13 +174,16 @@ fn ingress(
 #[inline]
 fn egress(skb: &mut SkBuff, device: &Device, link: Link, wire_len: u32, time_ns: u64) -> Result<(), Refused> {
     skb.ifindex = device.ifindex;
+    skb.mtu = device.mtu;
     skb.tstamp = stamp(device, time_ns);
     skb.wire_len = wire_len.max(skb.len);
     match link {
         Link::Ethernet => {
             let header = ethernet(skb)?;
             skb.protocol = header.proto.to_be();
-            skb.network_header = skb.mac_header + network_depth(skb, header.proto) as u16;
+            skb.network_header = skb.mac_header + network_depth(skb, header.proto);
+            // `packet_snd` looks for it; so do we, once somebody asks.
+            skb.transport_header = PROBE_TRANSPORT_HEADER;
         }
         Link::Ip | Link::Stripped { .. } => {
             bare(skb, link)?;
@@ -252,15 +268,20 @@ fn untag(skb: &mut SkBuff, proto: u16) -> Result<(), Refused> {
     skb.vlan_proto = proto.to_be();
     skb.vlan_tci = u16::from_be_bytes([t0, t1]);
     // `vlan_set_encap_proto`
-    let inner = u16::from_be_bytes([p0, p1]);
-    skb.protocol = if inner >= ETH_P_802_3_MIN { inner } else { length_type(Some(&[q0, q1])) }.to_be();
+    skb.protocol = encapsulated_type([p0, p1], Some(&[q0, q1])).to_be();
     if skb.ownership == Ownership::Shared {
         skb.unshare();
     }
     skb.packet_mut().copy_within(0..12, VLAN_HLEN as usize);
     skb.trim_front(VLAN_HLEN);
-    skb.mac_header += VLAN_HLEN as u16;
+    skb.mac_header += VLAN_HLEN;
     Ok(())
+}
+
+/// The protocol behind a VLAN tag (`vlan_set_encap_proto`).
+pub(super) fn encapsulated_type(proto: [u8; 2], payload: Option<&[u8]>) -> u16 {
+    let proto = u16::from_be_bytes(proto);
+    if proto >= ETH_P_802_3_MIN { proto } else { length_type(payload) }
 }
 
 /// Where the network header of a frame to be sent is.
@@ -317,6 +338,6 @@ fn stamp(device: &Device, time_ns: u64) -> u64 {
 /// Where the network header of a packet with an Ethernet header is, for hooks that do not look further.
 #[inline]
 pub(super) fn network_after_ethernet(skb: &mut SkBuff) {
-    skb.network_header = skb.mac_header + ETH_HLEN as u16;
-    debug_assert_eq!(skb.header_offset(Header::Net), ETH_HLEN);
+    skb.network_header = skb.mac_header + ETH_HLEN;
+    debug_assert_eq!(skb.header_offset(Header::Net), ETH_HLEN as i32);
 }

@@ -18,14 +18,14 @@ const SKF_LL_OFF: i32 = -0x20_0000;
 #[inline]
 pub fn load_packet(skb: &SkBuff, size: Size, offset: i32) -> Option<u64> {
     let from_data = if offset >= 0 {
-        offset as u32
+        i64::from(offset)
     } else if offset >= SKF_NET_OFF {
-        (offset - SKF_NET_OFF) as u32 + skb.header_offset(Header::Net)
+        i64::from(offset - SKF_NET_OFF) + i64::from(skb.header_offset(Header::Net))
     } else if offset >= SKF_LL_OFF {
-        (offset - SKF_LL_OFF) as u32 + skb.header_offset(Header::Mac)
+        i64::from(offset - SKF_LL_OFF) + i64::from(skb.header_offset(Header::Mac))
     } else {
         return None;
     };
-    let bytes = skb.at(from_data, size.bytes())?;
+    let bytes = skb.at_header(from_data, size.bytes())?;
     Some(bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }

@@ -15,20 +15,23 @@ mod flow_hash;
 mod hook;
 mod load;
 mod packet;
+mod resize;
 mod test_run;
+mod transport;
+mod vlan;
 
 use std::mem::offset_of;
 
 use bpfreplay_uapi::skb::SkbField;
-use bpfreplay_uapi::{ContextLayout, NativeField, XdpField};
+use bpfreplay_uapi::{ContextLayout, NativeField};
 
 pub use access::Header;
 pub use hook::{Device, Hook, Refused, Stamp};
 pub use load::load_packet;
 pub use packet::{Bytes, Frame, Link, Packet};
-pub use test_run::{TEST_RUN_MAX, TestRun, TestRunContext};
+pub use test_run::{Layer, TEST_RUN_MAX, TestRun, TestRunContext};
 
-use buffer::Buffer;
+pub(crate) use buffer::Buffer;
 
 /// The engine's `struct sk_buff`: converted context accesses read and write these fields at their offsets.
 ///
@@ -91,8 +94,20 @@ pub struct SkBuff {
     // No program reaches what follows: SkBuff::VISIBLE.
     pub(crate) head: u64,
     pub(crate) end: u64,
-    pub(crate) mac_header: u16,
-    pub(crate) network_header: u16,
+    pub(crate) mac_header: u32,
+    pub(crate) network_header: u32,
+    /// Or [`NO_TRANSPORT_HEADER`], or to be looked for (`transport.rs`).
+    pub(crate) transport_header: i32,
+    /// Bytes the kernel's packet would have before it (`resize.rs`).
+    pub(crate) headroom: u32,
+    /// Bytes of the link header as the stack last recorded them (`skb->mac_len`), which is not always where the network
+    /// header is.
+    pub(crate) mac_len: u32,
+    /// MTU of the device.
+    pub(crate) mtu: u32,
+    /// `bpf_skb_adjust_room` has put an outer header before the packet.
+    pub(crate) encapsulation: bool,
+    pub(crate) checksum: Checksum,
     pub(crate) ownership: Ownership,
     pub(crate) hash_state: HashState,
     pub(crate) buffer: Buffer,
@@ -107,6 +122,19 @@ pub(crate) enum Ownership {
     /// This packet's alone.
     Exclusive,
 }
+
+/// What the device has said of checksums (`ip_summed`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Checksum {
+    /// Nothing (`CHECKSUM_NONE`).
+    #[default]
+    None,
+    /// So many checksums in a row are good, less one (`CHECKSUM_UNNECESSARY` and `csum_level`).
+    Unnecessary(u8),
+}
+
+/// `transport_header` before it is known (`skb_transport_header_was_set`).
+pub(crate) const NO_TRANSPORT_HEADER: i32 = i32::MIN;
 
 /// Whether `hash` is one (`l4_hash`, `sw_hash`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -143,7 +171,7 @@ const fn layout() -> ContextLayout {
         Tstamp tstamp 8  WireLen wire_len 4  GsoSegs gso_segs 2  Sk sk 8  GsoSize gso_size 2
         TstampType tstamp_type 1  Hwtstamp hwtstamp 8
     }
-    ContextLayout { skb, xdp: [NativeField::NONE; XdpField::COUNT] }
+    ContextLayout { skb, xdp: crate::xdp::layout() }
 }
 
 #[cfg(test)]

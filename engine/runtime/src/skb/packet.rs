@@ -1,5 +1,5 @@
 use super::hook::{Hook, Refused};
-use super::{HashState, Ownership, SkBuff};
+use super::{Checksum, HashState, Ownership, SkBuff};
 
 /// A worker's packet: takes one frame after the other.
 #[derive(Debug, Default)]
@@ -113,5 +113,8 @@ impl SkBuff {
         self.hwtstamp = 0;
         self.sk = 0;
         self.hash_state = HashState::Unset;
+        self.mtu = 0;
+        self.encapsulation = false;
+        self.checksum = Checksum::None;
     }
 }

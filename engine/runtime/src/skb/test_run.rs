@@ -1,6 +1,6 @@
 //! The context `BPF_PROG_TEST_RUN` builds (`bpf_prog_test_run_skb`, `convert___skb_to_skb`).
 
-use bpfreplay_uapi::Errno;
+use bpfreplay_uapi::{Errno, ProgType};
 
 use super::hook::{self, ETH_HLEN, Refused};
 use super::{Link, SkBuff};
@@ -11,11 +11,37 @@ pub const TEST_RUN_MAX: u32 = 4096 - 64 - 320;
 const GSO_LEGACY_MAX_SIZE: u32 = 65536;
 /// The loopback device, which frames seem to come from.
 const LOOPBACK: u32 = 1;
+/// Its MTU.
+const LOOPBACK_MTU: u32 = 65536;
 
 /// How frames are shown by `BPF_PROG_TEST_RUN`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TestRun {
     context: Option<TestRunContext>,
+    layer: Layer,
+}
+
+/// What programs see first of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Layer {
+    /// The link header: `sched_cls`, `sched_act`.
+    #[default]
+    Link,
+    /// The network header: the other types with a `struct __sk_buff`. [`SkBuff::restore_link_header`] gives what the
+    /// kernel gives back.
+    Network,
+}
+
+impl Layer {
+    /// What programs of a type see under `BPF_PROG_TEST_RUN`.
+    #[must_use]
+    pub fn of(prog_type: ProgType) -> Layer {
+        if matches!(prog_type, ProgType::SchedCls | ProgType::SchedAct) {
+            Layer::Link
+        } else {
+            Layer::Network
+        }
+    }
 }
 
 /// What user space may set through `ctx_in`. Everything else in it must be 0.
@@ -53,7 +79,13 @@ impl TestRun {
         if context.gso_segs > u32::from(u16::MAX) || context.wire_len > GSO_LEGACY_MAX_SIZE {
             return Err(Errno::EINVAL);
         }
-        Ok(TestRun { context: Some(context) })
+        Ok(TestRun { context: Some(context), layer: Layer::Link })
+    }
+
+    /// Shown from this layer on.
+    #[must_use]
+    pub fn at_layer(self, layer: Layer) -> TestRun {
+        TestRun { layer, ..self }
     }
 
     /// The frame is on the loopback device (address and broadcast address 0), its VLAN tags stay where they are.
@@ -79,7 +111,12 @@ impl TestRun {
         // The loopback device's address, and its broadcast address.
         skb.pkt_type = hook::pkt_type(header.dst, Some(0), 0);
         skb.ifindex = LOOPBACK;
+        skb.mtu = LOOPBACK_MTU;
         hook::network_after_ethernet(skb);
+        match self.layer {
+            Layer::Link => {}
+            Layer::Network => skb.trim_front(ETH_HLEN),
+        }
         if let Some(context) = &self.context {
             context.apply(skb)?;
         }
