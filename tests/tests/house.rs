@@ -24,7 +24,13 @@ const WALLS: &[(&str, &[&str])] = &[
     ("instance", &["uapi", "program", "loader", "verifier", "runtime", "interpreter", "jit"]),
     ("tc", &["uapi", "runtime"]),
     ("replay", &["uapi", "btf", "runtime", "tc"]),
-    ("cli", &["uapi", "program", "loader", "runtime", "instance", "tc", "replay", "parsers"]),
+    (
+        "cli",
+        &[
+            "isa", "uapi", "program", "loader", "verifier", "runtime", "jit", "instance", "tc", "replay",
+            "parsers",
+        ],
+    ),
     ("parsers", &[]),
     ("pcaps", &[]),
     ("bench", &["loader", "runtime", "instance", "tc", "replay", "parsers", "pcaps", "tests"]),
@@ -68,7 +74,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("comfy-table", &["cli", "bench"]),
     ("pnet_packet", &["parsers"]),
     ("smoltcp", &["pcaps"]),
-    ("iced-x86", &["jit"]),
+    ("iced-x86", &["cli", "jit"]),
+    ("annotate-snippets", &["cli"]),
     ("loom", &["runtime"]),
 ];
 

@@ -9,7 +9,7 @@ use crate::complain;
 pub(crate) enum Exit {
     /// Everything was done.
     Done,
-    /// The replay ended early, or frames were refused; the report says why.
+    /// The replay ended early, frames were refused, or a program was refused by the verifier; the report says why.
     Partly,
 }
 

@@ -7,6 +7,8 @@ use bpfreplay_replay::MAX_WORKERS;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::verify::Verify;
+
 /// eBPF packet programs over captures, with the Linux kernel's semantics, in user space.
 #[derive(Debug, Parser)]
 #[command(name = "bpfreplay", version, max_term_width = 100, arg_required_else_help = true)]
@@ -19,6 +21,8 @@ pub(crate) struct LowArgs {
 pub(crate) enum Command {
     /// Run captures through a tc program and report what became of the frames
     Replay(Replay),
+    /// Say what the kernel's verifier would say of the programs of an object, and why
+    Verify(Verify),
 }
 
 const AFTER_HELP: &str = "\

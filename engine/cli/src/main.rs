@@ -4,7 +4,8 @@
 //!   arguments ─clap─▶ LowArgs (as typed) ─checked─▶ HiArgs (ready to build from) ─▶ replay ─▶ report, exit code
 //! ```
 //!
-//! Exit codes: 0 done; 1 the replay ended early or frames were refused; 2 usage, or an object that cannot run.
+//! Exit codes: 0 done; 1 the replay ended early, frames were refused, or a program was (`verify`); 2 usage, or an object
+//! that cannot run.
 #![forbid(unsafe_code)]
 
 mod engines;
@@ -12,12 +13,14 @@ mod exit;
 mod hiargs;
 mod identity;
 mod lowargs;
+mod object;
 mod outputs;
 mod overwriting;
 mod progress;
 mod replay;
 mod report;
 mod stop;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     // clap ends the process itself for --help (0) and for arguments it cannot read (2).
     let result = match LowArgs::parse().command {
         Command::Replay(low) => hiargs::ReplayArgs::new(low).and_then(|args| replay::run(&args)),
+        Command::Verify(args) => verify::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -42,6 +46,19 @@ pub(crate) fn complain(message: &dyn std::fmt::Display) {
     use std::io::Write;
     // There is nowhere to tell that standard error is closed.
     let _ = writeln!(anstream::stderr(), "bpfreplay: {message}");
+}
+
+/// Writes to standard output. A reader that has seen enough closes its end of the pipe: that is no failure of ours.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    use std::io::{ErrorKind, Write};
+    let mut out = anstream::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format_args!("cannot write to standard output: {error}"));
+            Err(error)
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Usage, or an object that cannot run.

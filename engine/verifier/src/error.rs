@@ -1,5 +1,6 @@
 use std::fmt;
 
+use bpfreplay_isa::Reg;
 use bpfreplay_program::LineInfo;
 use bpfreplay_uapi::Errno;
 
@@ -31,6 +32,12 @@ pub struct VerifierError {
 pub struct Evidence {
     /// The verifier's log at the level asked for; it ends with the message and the line of totals.
     pub log: String,
+    /// The register at fault: the one the message names, or the one the access goes through.
+    pub register: Option<Reg>,
+    /// The instructions that made that register what it is, by slot, in the order of execution.
+    pub origin: Vec<u32>,
+    /// What check is missing, where the message is of a known family.
+    pub hint: Option<&'static str>,
 }
 
 /// What sort of rule a program broke.
@@ -76,6 +83,15 @@ impl fmt::Display for VerifierError {
         }
         Ok(())
     }
+}
+
+/// What was known where a refusal happened.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Circumstances {
+    /// The registers the instruction uses.
+    pub(crate) registers: String,
+    pub(crate) register: Option<Reg>,
+    pub(crate) origin: Vec<u32>,
 }
 
 /// A refusal inside the crate; the explorer adds where it happened.

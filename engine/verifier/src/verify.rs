@@ -5,7 +5,7 @@ use bpfreplay_program::{ArgKind, FuncInfo, Program};
 use bpfreplay_uapi::ContextLayout;
 
 use crate::cfg::Code;
-use crate::error::{Checked, Refusal, VerifierError, refuse};
+use crate::error::{Checked, Circumstances, Refusal, VerifierError, refuse};
 use crate::explore::Env;
 use crate::facts;
 use crate::log::{Log, LogLevel, LogWindow};
@@ -53,7 +53,7 @@ pub fn verify_within(
         Ok(Accepted { xlated: Xlated { insns, orig_pc, .. }, subprogs, facts }) => {
             Ok(VerifiedProgram { program, xlated: insns, orig_pc, subprogs, facts, log })
         }
-        Err((refusal, registers)) => Err(diagnose::error(&program, refusal, registers, log)),
+        Err((refusal, circumstances)) => Err(diagnose::error(&program, refusal, circumstances, log)),
     }
 }
 
@@ -64,11 +64,11 @@ struct Accepted {
     facts: Facts,
 }
 
-/// A refusal, and what was known of the registers there.
-type Judged<T = ()> = Result<T, (Refusal, String)>;
+/// A refusal, and what was known there.
+type Judged<T = ()> = Result<T, (Refusal, Circumstances)>;
 
 fn judge(program: &Program, options: &Options<'_>, log: &mut Log) -> Judged<Accepted> {
-    let whole = |refusal| (refusal, String::new());
+    let whole = |refusal| (refusal, Circumstances::default());
     log.functions(cfg::function_starts(&program.insns));
     let code = Code::build(program).map_err(whole)?;
     let mut env = Env::new(program, &code, log);
@@ -103,7 +103,8 @@ fn explore_globals(env: &mut Env<'_>) -> Judged {
         env.log.validating(name, next);
         let mut frame = Frame::new(FrameKind::Global, next as u32, 0);
         if let Some(info) = env.program.funcs.get(next) {
-            arguments(env, &mut frame, info).map_err(|refusal| (refusal.at(start), String::new()))?;
+            arguments(env, &mut frame, info)
+                .map_err(|refusal| (refusal.at(start), Circumstances::default()))?;
         }
         env.explore(State::new(frame, start as u32), start)?;
         env.log.is_safe(name, next);

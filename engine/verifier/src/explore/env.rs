@@ -8,7 +8,7 @@ use super::joins::{Joins, Visit};
 use super::loops::Loops;
 use super::notes::{Access, Note};
 use crate::cfg::Code;
-use crate::error::{Checked, Refusal, refuse};
+use crate::error::{Checked, Circumstances, Refusal, refuse};
 use crate::log::Log;
 use crate::state::{HistoryEntry, State};
 use crate::{diagnose, transfer};
@@ -85,7 +85,7 @@ impl<'a> Env<'a> {
     }
 
     /// Explores every path from `start`; on refusal says where and what was known there.
-    pub(crate) fn explore(&mut self, start: State, pc: usize) -> Result<(), (Refusal, String)> {
+    pub(crate) fn explore(&mut self, start: State, pc: usize) -> Result<(), (Refusal, Circumstances)> {
         self.log.exploration_begins();
         let explored = self.explore_paths(start, pc);
         if explored.is_ok() {
@@ -95,7 +95,7 @@ impl<'a> Env<'a> {
         explored
     }
 
-    fn explore_paths(&mut self, start: State, pc: usize) -> Result<(), (Refusal, String)> {
+    fn explore_paths(&mut self, start: State, pc: usize) -> Result<(), (Refusal, Circumstances)> {
         self.joins.clear();
         self.loops = Loops::default();
         self.pending.clear();
@@ -115,9 +115,9 @@ impl<'a> Env<'a> {
                 next = match self.step(&mut state) {
                     Ok(next) => next,
                     Err(refusal) => {
-                        let registers = diagnose::registers(self.program, self.code, self.pc, &state);
+                        let circumstances = self.circumstances(&state, &refusal.message);
                         let refusal = if refusal.pc.is_none() { refusal.at(self.pc) } else { refusal };
-                        return Err((refusal, registers));
+                        return Err((refusal, circumstances));
                     }
                 };
                 self.prev_pc = pc;
@@ -264,6 +264,13 @@ impl<'a> Env<'a> {
 
     pub(crate) fn insns_processed(&self) -> u32 {
         u32::try_from(self.insns_processed).unwrap_or(u32::MAX)
+    }
+
+    fn circumstances(&self, state: &State, message: &str) -> Circumstances {
+        let registers = diagnose::registers(self.program, self.code, self.pc, state);
+        let register = diagnose::register_at_fault(self.code, self.pc, message);
+        let origin = register.map_or_else(Vec::new, |reg| self.origin(state, reg));
+        Circumstances { registers, register, origin }
     }
 
     fn stats(&self) -> String {

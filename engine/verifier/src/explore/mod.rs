@@ -18,6 +18,7 @@ mod history;
 mod joins;
 mod loops;
 mod notes;
+mod origin;
 mod precision;
 
 pub(crate) use env::{Env, Next, totals};

@@ -1,15 +1,24 @@
 //! The words of a refusal: the kernel's message for slots that say nothing, and what was known of the registers.
 
+mod hint;
+
 use bpfreplay_isa::{Class, DecodeErrorKind, Insn, Instruction, Operand, PacketIndex, Reg};
 use bpfreplay_program::Program;
 
 use crate::cfg::Code;
-use crate::error::{ErrorKind, Evidence, Refusal, VerifierError};
+use crate::error::{Circumstances, ErrorKind, Evidence, Refusal, VerifierError};
 use crate::log::RegText;
 use crate::state::{RegType, State};
 
 /// The public error of a refusal.
-pub(crate) fn error(program: &Program, refusal: Refusal, registers: String, log: String) -> VerifierError {
+pub(crate) fn error(
+    program: &Program,
+    refusal: Refusal,
+    circumstances: Circumstances,
+    log: String,
+) -> VerifierError {
+    let Circumstances { registers, register, origin } = circumstances;
+    let hint = hint::hint(&refusal.message);
     let pc = refusal.pc;
     let at = pc.map(|pc| pc as usize);
     VerifierError {
@@ -20,7 +29,7 @@ pub(crate) fn error(program: &Program, refusal: Refusal, registers: String, log:
         instruction: at.and_then(|pc| instruction_text(program, pc)),
         registers,
         program: program.name.as_str().into(),
-        evidence: Box::new(Evidence { log }),
+        evidence: Box::new(Evidence { log, register, origin, hint }),
     }
 }
 
@@ -42,6 +51,25 @@ pub(crate) fn registers(program: &Program, code: &Code, pc: usize, state: &State
     let text = |reg| RegText { reg: state.reg(reg), frame: state.depth(), maps: &program.maps };
     let texts: Vec<_> = known.map(|reg| format!("R{}={}", reg.number(), text(reg))).collect();
     texts.join(" ")
+}
+
+/// The register at fault: the first the message names (`R2 !read_ok`), else the one a memory access goes through.
+pub(crate) fn register_at_fault(code: &Code, pc: usize, message: &str) -> Option<Reg> {
+    named(message).or_else(|| match code.decoded.get(pc) {
+        Some(Ok(
+            Instruction::Load { base, .. }
+            | Instruction::Store { base, .. }
+            | Instruction::Atomic { base, .. },
+        )) => Some(*base),
+        Some(Ok(Instruction::Exit)) => Some(Reg::R0),
+        Some(_) | None => None,
+    })
+}
+
+fn named(message: &str) -> Option<Reg> {
+    let numbers =
+        message.split(|c: char| !c.is_ascii_alphanumeric()).filter_map(|word| word.strip_prefix('R'));
+    numbers.filter_map(|number| number.parse::<u8>().ok()).find_map(Reg::new)
 }
 
 fn used(instruction: Instruction) -> Vec<Reg> {

@@ -1,0 +1,102 @@
+/// What is missing, by what the message says. The first row that fits counts.
+const HINTS: &[(&[&str], &str)] = &[
+    (
+        &["offset is outside of the packet", "invalid access to packet"],
+        "compare the pointer plus the bytes accessed with data_end before the access, in the same function, and go \
+         on only where it is not above: if (ptr + bytes > data_end) return ..;",
+    ),
+    (
+        &["_or_null'"],
+        "the pointer may be NULL here: compare it with 0 (if (!ptr) return ..;) before it is used",
+    ),
+    (
+        &["invalid mem access 'scalar'"],
+        "this is a number to the verifier, not a pointer: it was never one, or was one that a helper or arithmetic \
+         made invalid; load the pointer again",
+    ),
+    (
+        &[
+            "unbounded memory access",
+            "unbounded min value",
+            "value is outside of the allowed memory range",
+            "max value is outside",
+        ],
+        "bound the offset from above right before the access (if (i >= size) return ..; or i &= size - 1), and see to \
+         it that the bounded value itself is used, not a copy of another width",
+    ),
+    (&["min value is negative"], "the offset may be negative: make it unsigned, or compare it with 0 first"),
+    (
+        &["invalid access to map value"],
+        "the access reaches beyond the map's value: compare the offset with value_size",
+    ),
+    (&["invalid access to memory"], "the access reaches beyond the memory: compare the offset with its size"),
+    (
+        &["!read_ok"],
+        "the register was never written on this path: initialise the variable; r1 to r5 are gone behind every call",
+    ),
+    (
+        &[
+            "invalid indirect read from stack",
+            "invalid read from stack",
+            "invalid indirect access to stack",
+            "invalid write to stack",
+        ],
+        "the access is not within the 512 bytes of the function's stack, or reads bytes that were never written",
+    ),
+    (
+        &["Unreleased reference", "reference leak", "would lead to reference leak"],
+        "what was acquired must be released on every path: bpf_sk_release, bpf_ringbuf_submit or bpf_ringbuf_discard",
+    ),
+    (&["misaligned"], "the access is not aligned to its size: use a smaller size, or memcpy"),
+    (
+        &["infinite loop detected", "back-edge"],
+        "the loop changes nothing that ends it: count with a bounded counter, or use bpf_loop or bpf_for",
+    ),
+    (
+        &["BPF program is too large", "jumps is too complex", "states of the program"],
+        "too many paths: loop less often, split the program with tail calls or global functions, or use bpf_loop",
+    ),
+    (
+        &["unreachable insn"],
+        "no path leads there: the compiler left code behind, often after an endless loop or __builtin_unreachable",
+    ),
+    (&["cannot write into packet"], "programs of this type may only read packets"),
+    (
+        &["invalid bpf_context access"],
+        "the field is not there for this program type, or not of that size or for writing",
+    ),
+    (
+        &["dereference of modified ctx ptr"],
+        "access the context at constant offsets from the pointer the program was given",
+    ),
+    (
+        &["combined stack size"],
+        "the functions of a call chain have 512 bytes of stack together: move buffers to a map",
+    ),
+    (&["cannot use helper"], "the helper is not for programs of this type"),
+    (&["GPL-restricted"], "declare a GPL compatible licence: char _license[] SEC(\"license\") = \"GPL\";"),
+    (
+        &["pointer arithmetic", "pointer operation", "math between"],
+        "only adding and subtracting bounded numbers is allowed on pointers, with 64-bit instructions",
+    ),
+    (&["last insn is not an exit"], "every function ends with a return"),
+    (&["type=scalar expected="], "the helper wants a pointer here; a number was passed"),
+    (&[" expected="], "the helper wants another kind of pointer here"),
+];
+
+/// What check is missing, for messages of a known family.
+pub(super) fn hint(message: &str) -> Option<&'static str> {
+    let fits = |(parts, _): &&(&[&str], &str)| parts.iter().any(|part| message.contains(part));
+    HINTS.iter().find(fits).map(|(_, hint)| *hint)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_family_has_a_hint() {
+        let hint = |message| super::hint(message).unwrap_or("none");
+        assert!(hint("R0 invalid mem access 'map_value_or_null'").contains("may be NULL"));
+        assert!(hint("R2 invalid mem access 'scalar'").contains("number"));
+        assert_eq!(hint("something new"), "none");
+    }
+}
