@@ -10,7 +10,7 @@ use bpfreplay_instance::{Engine, Instance, Options};
 use bpfreplay_loader::Object;
 use bpfreplay_parsers::{PARSER_DPA, PARSER_LDABS};
 use bpfreplay_replay::{
-    Capture, EngineSetup, Ndjson, Pipeline, Programs, Replay, Report, Sink, compare_maps,
+    Capture, EngineSetup, Ndjson, Pipeline, Programs, RecordMaps, Replay, Report, Sink, compare_maps,
 };
 use bpfreplay_runtime::skb::{self, Device, Stamp, TestRun, TestRunContext};
 use bpfreplay_tc::{Direction, Filter, Hook};
@@ -45,7 +45,8 @@ fn setup(instance: &Instance, place: Place) -> EngineSetup {
         Place::TestRun => Pipeline::TestRun(Arc::clone(instance.entry())),
     };
     let infos = instance.programs().iter().map(|program| program.executable.info().clone());
-    EngineSetup { pipeline, programs: Arc::new(Programs::new(infos)) }
+    let records = RecordMaps::new(instance.maps());
+    EngineSetup { pipeline, programs: Arc::new(Programs::new(infos)), records }
 }
 
 fn replay(engines: Vec<EngineSetup>, place: Place, workers: usize, sinks: Vec<Sink>) -> Report {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use bpfreplay_instance::{Engine, Instance, Load, Options};
 use bpfreplay_loader::Object;
 use bpfreplay_pcaps::{Mix, write_throughput};
-use bpfreplay_replay::{Capture, EngineSetup, Pipeline, Programs, Replay, Report};
+use bpfreplay_replay::{Capture, EngineSetup, Pipeline, Programs, RecordMaps, Replay, Report};
 use bpfreplay_runtime::skb::{Device, Hook};
 use bpfreplay_tc::{Direction, Filter};
 use hdrhistogram::Histogram;
@@ -54,7 +54,9 @@ impl<'f> WholeReplay<'f> {
         let mut hook = bpfreplay_tc::Hook::new(Direction::Ingress);
         hook.add(Filter::direct_action(Arc::clone(instance.entry())))?;
         let infos = instance.programs().iter().map(|program| program.executable.info().clone());
-        let setup = EngineSetup { pipeline: Pipeline::Tc(hook), programs: Arc::new(Programs::new(infos)) };
+        let records = RecordMaps::new(instance.maps());
+        let programs = Arc::new(Programs::new(infos));
+        let setup = EngineSetup { pipeline: Pipeline::Tc(hook), programs, records };
         Ok(WholeReplay { _instance: instance, setup, file })
     }
 

@@ -25,7 +25,7 @@ use bpfreplay_loader::Object;
 use bpfreplay_parsers::{PARSER_DPA, STRIP_TUNNEL};
 use bpfreplay_replay::source::Interface;
 use bpfreplay_replay::{
-    Capture, EngineSetup, Format, FrameRecord, Pipeline, Programs, Replay, Sink, verdict_name,
+    Capture, EngineSetup, Format, FrameRecord, Pipeline, Programs, RecordMaps, Replay, Sink, verdict_name,
 };
 use bpfreplay_runtime::skb::{self, Device};
 use bpfreplay_tc::{Direction, Filter, Hook, Reclassify};
@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<()> {
     let programs = Arc::new(Programs::new(loaded.map(|program| program.executable.info().clone())));
     let paths = Paths { programs: Arc::clone(&programs) };
     let replay = Replay {
-        engines: vec![EngineSetup { pipeline: Pipeline::Tc(hook), programs }],
+        engines: vec![EngineSetup { pipeline: Pipeline::Tc(hook), programs, records: RecordMaps::default() }],
         hook: skb::Hook::Ingress(Device::default()),
         workers: 1,
         sinks: vec![Sink::new("standard output", Arc::new(paths), Box::new(std::io::stdout()))],

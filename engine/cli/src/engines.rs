@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use bpfreplay_instance::{Engine, Instance, Load, Options};
 use bpfreplay_loader::Object;
 use bpfreplay_parsers::PARSER_DPA;
-use bpfreplay_replay::{EngineSetup, Pipeline, Programs};
+use bpfreplay_replay::{EngineSetup, Pipeline, Programs, RecordMaps};
 use bpfreplay_runtime::skb::{self, Device, Stamp, TestRun, TestRunContext};
 use bpfreplay_tc::{Direction, Filter, Hook};
 use bpfreplay_uapi::ProgType;
@@ -110,5 +110,6 @@ fn setup(instance: &Instance, hook: lowargs::Hook) -> anyhow::Result<EngineSetup
         lowargs::Hook::TestRun => Pipeline::TestRun(Arc::clone(entry)),
     };
     let programs = instance.programs().iter().map(|program| program.executable.info().clone());
-    Ok(EngineSetup { pipeline, programs: Arc::new(Programs::new(programs)) })
+    let records = RecordMaps::new(instance.maps());
+    Ok(EngineSetup { pipeline, programs: Arc::new(Programs::new(programs)), records })
 }

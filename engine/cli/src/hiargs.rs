@@ -27,6 +27,9 @@ pub(crate) struct ReplayArgs {
     pub frames: Option<Target>,
     pub maps: Option<Target>,
     pub write: Option<Target>,
+    pub events: Option<Target>,
+    /// `None`: standard error.
+    pub printk: Option<Target>,
     pub format: ReportFormat,
     pub captures: Vec<Capture>,
     /// Bytes of all captures, if they are all files.
@@ -65,9 +68,11 @@ impl ReplayArgs {
             bail!("standard input (-) can be read once");
         }
         let sizes = captures.iter().map(size).collect::<anyhow::Result<Vec<_>>>()?;
-        let [frames, maps, write] = [low.frames, low.maps, low.write].map(|path| path.map(target));
+        let [frames, maps, write, events, printk] =
+            [low.frames, low.maps, low.write, low.events, low.printk].map(|path| path.map(target));
         let object = low.object.map_or(ObjectSource::Embedded, ObjectSource::File);
-        let outputs: Vec<&Target> = [&frames, &maps, &write].into_iter().flatten().collect();
+        let outputs: Vec<&Target> =
+            [&frames, &maps, &write, &events, &printk].into_iter().flatten().collect();
         overwriting::refuse(&outputs, &object, &captures)?;
         Ok(ReplayArgs {
             object,
@@ -80,15 +85,18 @@ impl ReplayArgs {
             frames,
             maps,
             write,
+            events,
+            printk,
             format: if low.json { ReportFormat::Json } else { ReportFormat::Text },
             captures,
             bytes: sizes.into_iter().sum(),
         })
     }
 
-    /// Whether standard output belongs to frames or maps, so that the report has to go elsewhere.
+    /// Whether standard output belongs to another output, so that the report has to go elsewhere.
     pub(crate) fn stdout_is_taken(&self) -> bool {
-        [&self.frames, &self.maps, &self.write].into_iter().flatten().any(|target| *target == Target::Stdout)
+        let outputs = [&self.frames, &self.maps, &self.write, &self.events, &self.printk];
+        outputs.into_iter().flatten().any(|target| *target == Target::Stdout)
     }
 }
 

@@ -103,6 +103,17 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "FILE.pcapng")]
     pub write: Option<PathBuf>,
 
+    /// Write one JSON line for each record programs leave in ring buffers and perf event arrays; - is standard output
+    ///
+    /// In capture order, with the frame's number, the map, the CPU and the record's bytes in hex. Records are taken out
+    /// after each frame, so a buffer is full only if one frame fills it; what is lost then is counted in the report.
+    #[arg(long, value_name = "FILE.ndjson")]
+    pub events: Option<PathBuf>,
+
+    /// Write what programs print with bpf_trace_printk, a line each with the frame's number [default: standard error]
+    #[arg(long, value_name = "FILE")]
+    pub printk: Option<PathBuf>,
+
     /// Report as one JSON object
     #[arg(long)]
     pub json: bool,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::Context;
-use bpfreplay_replay::{Format, Ndjson, Programs, Sink, VerdictPcapng, write_maps};
+use bpfreplay_replay::{Events, Format, Ndjson, Printk, Programs, Sink, VerdictPcapng, write_maps};
 use bpfreplay_runtime::Map;
 
 use crate::hiargs::{ReplayArgs, Target};
@@ -16,6 +16,13 @@ pub(crate) struct Outputs {
     pub maps: Option<MapsOutput>,
 }
 
+/// Whether programs call `bpf_trace_printk`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Printing {
+    Some,
+    None,
+}
+
 /// The `--maps` file.
 pub(crate) struct MapsOutput {
     name: String,
@@ -23,16 +30,26 @@ pub(crate) struct MapsOutput {
 }
 
 impl Outputs {
-    pub(crate) fn open(args: &ReplayArgs, programs: &Arc<Programs>) -> anyhow::Result<Outputs> {
+    /// `printk`: whether any program prints, so that somebody has to take the lines.
+    pub(crate) fn open(
+        args: &ReplayArgs,
+        programs: &Arc<Programs>,
+        printk: Printing,
+    ) -> anyhow::Result<Outputs> {
         let mut sinks = Vec::new();
-        let formats: [(&Option<Target>, Arc<dyn Format>); 2] = [
+        let formats: [(&Option<Target>, Arc<dyn Format>); 4] = [
             (&args.frames, Arc::new(Ndjson::new(Arc::clone(programs)))),
             (&args.write, Arc::new(VerdictPcapng::new(Arc::clone(programs)))),
+            (&args.events, Arc::new(Events)),
+            (&args.printk, Arc::new(Printk)),
         ];
         for (target, format) in formats {
             if let Some(target) = target {
                 sinks.push(Sink::new(&target.name(), format, open(target)?));
             }
+        }
+        if args.printk.is_none() && printk == Printing::Some {
+            sinks.push(Sink::new("standard error", Arc::new(Printk), Box::new(io::stderr())));
         }
         let maps = match &args.maps {
             Some(target) => Some(MapsOutput { name: target.name(), out: open(target)? }),

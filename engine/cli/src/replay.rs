@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 
 use bpfreplay_replay::{Replay, compare_maps};
+use bpfreplay_uapi::HelperId;
 
 use crate::complain;
 use crate::engines::Engines;
 use crate::exit::{Exit, Failure};
 use crate::hiargs::{ReplayArgs, ReportFormat};
-use crate::outputs::Outputs;
+use crate::outputs::{Outputs, Printing};
 use crate::progress::Bar;
 use crate::report::{self, Facts, ParseResults};
 use crate::{stop, usage};
@@ -16,7 +17,11 @@ use crate::{stop, usage};
 pub(crate) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let Engines { instances, setups, hook } = Engines::new(args).map_err(usage)?;
     let Some(programs) = setups.first().map(|setup| setup.programs.clone()) else { return Ok(Exit::Done) };
-    let outputs = Outputs::open(args, &programs).map_err(usage)?;
+    let prints = instances.iter().any(|instance| {
+        [HelperId::TracePrintk, HelperId::TraceVprintk].into_iter().any(|helper| instance.calls(helper))
+    });
+    let printing = if prints { Printing::Some } else { Printing::None };
+    let outputs = Outputs::open(args, &programs, printing).map_err(usage)?;
     let stop = stop::flag().map_err(usage)?;
     let bar = Bar::new(args.bytes);
 

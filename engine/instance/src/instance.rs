@@ -1,17 +1,23 @@
 use std::sync::Arc;
 
 use bpfreplay_loader::Object;
-use bpfreplay_program::Program;
+use bpfreplay_program::{MapContent, MapSpec, Program};
 use bpfreplay_runtime::maps::UserHandle;
 use bpfreplay_runtime::{Executable, Map, ProgArray, ProgramId, SKB_LAYOUT};
-use bpfreplay_uapi::MapType;
 use bpfreplay_uapi::map::update_flags;
+use bpfreplay_uapi::{HelperId, MapType};
 use bpfreplay_verifier::{LogLevel, VerifiedProgram, verify};
 
 use crate::engine::{Engine, Ready};
 use crate::error::InstanceError;
 use crate::select::{Load, default_entry, find, prog_arrays, reachable, slots};
 use crate::tail::Tail;
+
+/// The opcode of `call`; with source 0 the immediate is a helper's static id (RFC 9669 4.3.1).
+const CALL: u8 = 0x85;
+
+/// Bytes of a page: a ring buffer is made of pages.
+const PAGE_SIZE: u32 = 4096;
 
 /// How to make an object ready.
 #[derive(Clone, Debug)]
@@ -105,7 +111,9 @@ impl Instance {
         let maps = entry
             .maps
             .iter()
-            .map(|spec| Map::create(spec, options.cpus).map_err(InstanceError::Map))
+            .map(|spec| {
+                Map::create(&as_created(spec, options.cpus), options.cpus).map_err(InstanceError::Map)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let handles = maps.iter().map(Map::user_handle).collect();
         let mut instance = Instance {
@@ -221,9 +229,20 @@ impl Instance {
         Ok(LoadedProgram { verified, executable })
     }
 
+    /// Whether a program of this instance calls a helper.
+    #[must_use]
+    pub fn calls(&self, helper: HelperId) -> bool {
+        self.programs.iter().any(|program| {
+            let mut insns = program.verified.program().insns.iter();
+            // The second slot of a wide instruction has opcode 0.
+            insns.any(|insn| insn.opcode == CALL && insn.src() == 0 && insn.imm == helper.id() as i32)
+        })
+    }
+
     /// Slots by `.values`, ascending, then the overrides as given.
     fn fill(&self, options: &Options) -> Result<(), InstanceError> {
         for map in &self.maps {
+            self.fill_inner(map)?;
             let Some(array) = map.prog_array() else { continue };
             for (slot, name) in slots(map.spec()) {
                 // Only the reachable ones may be missing: those of arrays that no loaded program refers to.
@@ -234,6 +253,26 @@ impl Instance {
             }
         }
         options.tails.iter().try_for_each(|tail| self.set_tail(tail))
+    }
+
+    /// The inner maps that `.values` puts into a map of maps: slot by slot, which is also the key of a hash.
+    fn fill_inner(&self, outer: &Arc<Map>) -> Result<(), InstanceError> {
+        let MapContent::Maps(slots) = &outer.spec().content else { return Ok(()) };
+        for (slot, name) in slots {
+            let inner = self.map(name).ok_or_else(|| InstanceError::NoSuchMap {
+                name: name.clone(),
+                known: self.maps.iter().map(|map| map.spec().name.clone()).collect(),
+            })?;
+            outer.update_inner(&slot.to_le_bytes(), inner, update_flags::ANY).map_err(|source| {
+                InstanceError::Slot {
+                    map: outer.spec().name.clone(),
+                    slot: *slot,
+                    program: name.clone(),
+                    source,
+                }
+            })?;
+        }
+        Ok(())
     }
 
     fn put(&self, map: &str, array: &ProgArray, slot: u32, name: &str) -> Result<(), InstanceError> {
@@ -261,4 +300,21 @@ impl Instance {
             map_type: map.spec().map_type.name(),
         })
     }
+}
+
+/// What libbpf makes of a declaration before it creates the map (`bpf_object__create_map`).
+fn as_created(spec: &MapSpec, cpus: u32) -> MapSpec {
+    let mut spec = spec.clone();
+    match spec.map_type {
+        // A slot for each CPU, where the object does not say how many.
+        MapType::PerfEventArray if spec.max_entries == 0 => spec.max_entries = cpus,
+        // linux: tools/lib/bpf/libbpf.c adjust_ringbuf_sz: the next size the kernel takes.
+        MapType::Ringbuf if spec.max_entries != 0 => {
+            let pages = spec.max_entries.div_ceil(PAGE_SIZE).checked_next_power_of_two();
+            let bytes = pages.and_then(|pages| pages.checked_mul(PAGE_SIZE));
+            spec.max_entries = bytes.unwrap_or(spec.max_entries);
+        }
+        _ => {}
+    }
+    spec
 }

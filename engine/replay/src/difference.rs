@@ -8,6 +8,7 @@ use bpfreplay_runtime::{ProgramId, SkBuff};
 use crate::frame::Refusal;
 use crate::pipeline::PipelineResult;
 use crate::programs::Programs;
+use crate::records::{Record, Records};
 
 /// A frame on which two engines differ, and in what.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct Left<'a> {
     pub path: &'a [ProgramId],
     pub faulted: bool,
     pub programs: &'a Programs,
+    pub records: &'a Records,
 }
 
 /// Compares what can be seen of a frame after the run: None if it is the same.
@@ -61,6 +63,7 @@ pub(crate) fn compare(frame: u64, first: &Left<'_>, second: &Left<'_>) -> Option
     if !same_path(first, second) {
         fields.0.push(("path".to_owned(), path(first), path(second)));
     }
+    fields.records(first.records, second.records);
     if first.faulted != second.faulted {
         fields.0.push(("fault".to_owned(), first.faulted.to_string(), second.faulted.to_string()));
     }
@@ -84,6 +87,29 @@ impl Fields {
         if let Some(at) = first.iter().zip(second).position(|(a, b)| a != b) {
             let hex = |byte: u8| format!("{byte:#04x}");
             self.0.push((format!("packet byte {at}"), hex(first[at]), hex(second[at])));
+        }
+    }
+}
+
+/// The first record that differs.
+impl Fields {
+    fn records(&mut self, first: &Records, second: &Records) {
+        let (mut a, mut b) = (first.iter(), second.iter());
+        loop {
+            match (a.next(), b.next()) {
+                (None, None) => return,
+                (a, b) if a == b => {}
+                (a, b) => {
+                    let show = |record: Option<Record<'_>>| {
+                        record.map_or_else(
+                            || "none".to_owned(),
+                            |record| format!("{}: {:02x?}", record.map, record.data),
+                        )
+                    };
+                    self.0.push(("record".to_owned(), show(a), show(b)));
+                    return;
+                }
+            }
         }
     }
 }

@@ -1,9 +1,11 @@
 use std::fmt;
 
+use bpfreplay_runtime::helpers::Trace;
 use bpfreplay_runtime::skb::Refused;
 use bpfreplay_runtime::{ProgramId, SkBuff};
 use bpfreplay_tc::DropReason;
 
+use crate::records::{Record, Records};
 use crate::source::LinkType;
 
 /// Why a frame was not run. It is counted, and never lost silently.
@@ -54,6 +56,19 @@ pub struct FrameRecord<'a> {
     pub interface: u32,
     /// What became of it.
     pub outcome: Result<Ran<'a>, Refusal>,
+    /// The worker that ran it.
+    pub cpu: u32,
+    /// What programs left for user space.
+    pub(crate) records: &'a Records,
+    /// What programs printed.
+    pub trace: &'a Trace,
+}
+
+impl FrameRecord<'_> {
+    /// The records programs left for user space: map by map, each in its order.
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.records.iter()
+    }
 }
 
 /// A frame that ran.

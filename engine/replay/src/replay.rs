@@ -70,6 +70,7 @@ impl Replay {
             formats: formats.iter().map(|format| &**format).collect(),
             stop,
         };
+        self.engines.iter().for_each(|engine| engine.records.open(workers));
         let started = Instant::now();
         let in_threads =
             (workers > 1).then(|| in_threads(&shared, workers, &mut source, &mut merge, on_progress));
@@ -296,6 +297,8 @@ fn report(
         runs: BTreeMap::new(),
         tail_calls: BTreeMap::new(),
         tail_call_failures: TailCallFailures::default(),
+        records: Vec::new(),
+        printk_lost: 0,
         latency: latency_histogram(),
         elapsed,
         workers: finished.len(),
@@ -317,6 +320,8 @@ fn report(
                 *report.tail_calls.entry(taken).or_default() += count;
             }
             report.tail_call_failures.merge(&lane.exec.tail_call_failures);
+            lane.records.add_to(&mut report.records);
+            report.printk_lost += lane.exec.trace.lost();
         }
         for lane in worker.lanes() {
             report.fault = report.fault.or(lane.tally.fault);

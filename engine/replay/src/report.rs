@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use crate::counters::Counters;
 use crate::difference::Difference;
 use crate::frame::Refusal;
+use crate::records::RecordCount;
 use crate::sink::SinkError;
 use crate::source::Ending;
 use crate::tally::TailCallTaken;
@@ -40,6 +41,10 @@ pub struct Report {
     pub tail_calls: BTreeMap<TailCallTaken, u64>,
     /// Tail calls that fell through.
     pub tail_call_failures: TailCallFailures,
+    /// Records programs left for user space, by map.
+    pub records: Vec<RecordCount>,
+    /// Lines of `bpf_trace_printk` there was no room for.
+    pub printk_lost: u64,
     /// Nanoseconds a frame took, of one frame in [`crate::SAMPLE_EVERY`].
     pub latency: Histogram<u64>,
     /// From the first read to the last verdict.

@@ -11,6 +11,7 @@ use crate::difference::{self, Difference, Left};
 use crate::frame::{FrameRecord, Ran, Refusal};
 use crate::pipeline::{Pipeline, PipelineResult};
 use crate::programs::Programs;
+use crate::records::{RecordMaps, Records};
 use crate::sink::{Format, Part};
 use crate::source::{Block, Frame, LinkType, as_ethernet};
 use crate::tally::Tally;
@@ -34,6 +35,8 @@ pub struct EngineSetup {
     pub pipeline: Pipeline,
     /// The programs that can run. While none of them writes to packets, frames are used where they were read.
     pub programs: Arc<Programs>,
+    /// The maps they leave records in.
+    pub records: RecordMaps,
 }
 
 /// What all workers have in common.
@@ -60,6 +63,7 @@ pub(crate) struct Lane<'a> {
     setup: &'a EngineSetup,
     pub exec: ExecutionContext,
     pub tally: Tally,
+    pub records: Records,
     memory: PacketMemory,
 }
 
@@ -100,14 +104,15 @@ impl<'a> Worker<'a> {
     ) {
         let Worker { shared, lanes, counters, latency, difference, frames } = self;
         let Some((first, others)) = lanes.split_first_mut() else { return };
-        let Lane { setup, exec, tally, memory } = first;
+        let Lane { setup, exec, tally, records, memory } = first;
         let mut batch = exec.batch();
-        let mut second =
-            others.first_mut().map(|lane| (lane.exec.batch(), lane.setup, &mut lane.tally, &mut lane.memory));
+        let mut second = others.first_mut().map(|lane| {
+            (lane.exec.batch(), lane.setup, &mut lane.tally, &mut lane.memory, &mut lane.records)
+        });
         // Most replays only count: then nobody asks for the path, and a frame is done when it is counted.
         let only_counted = second.is_none() && part.is_none();
         tally.keep_path = !only_counted;
-        if let Some((_, _, tally, _)) = &mut second {
+        if let Some((_, _, tally, _, _)) = &mut second {
             tally.keep_path = true;
         }
         for position in positions {
@@ -134,16 +139,20 @@ impl<'a> Worker<'a> {
             if let Some(started) = started {
                 latency.saturating_record(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
             }
+            records.take();
             count(counters, &outcome, tally);
             if only_counted && !tally.frame_faulted {
                 continue;
             }
             let number = block.first_frame + u64::from(position);
             let mut differs = None;
-            if let Some((batch, setup_b, tally_b, memory_b)) = &mut second {
+            if let Some((batch, setup_b, tally_b, memory_b, records_b)) = &mut second {
                 let again =
                     run_again(memory_b, shared.hook, &setup_b.pipeline, (link, bytes), frame, batch, tally_b);
-                let (a, b) = (left(&outcome, tally, setup), left(&again, tally_b, setup_b));
+                records_b.take();
+                batch.trace.clear();
+                let (a, b) =
+                    (left(&outcome, tally, setup, records), left(&again, tally_b, setup_b, records_b));
                 differs = difference::compare(number, &a, &b);
             }
             if differs.is_some() || tally.frame_faulted {
@@ -151,11 +160,22 @@ impl<'a> Worker<'a> {
                 shared.stop.store(true, Ordering::Relaxed);
             }
             if let Some(part) = &mut part {
-                let record = record(number, frame, bytes, &outcome, tally);
+                let record = FrameRecord {
+                    number,
+                    time_ns: frame.time_ns,
+                    captured: bytes,
+                    orig_len: frame.orig_len,
+                    interface: frame.interface,
+                    outcome: ran(&outcome, tally),
+                    cpu: batch.cpu,
+                    records,
+                    trace: &batch.trace,
+                };
                 for (format, segment) in shared.formats.iter().zip(&mut part.segments) {
                     format.frame(&record, &mut segment.bytes);
                     segment.ends.push((position, segment.bytes.len() as u32));
                 }
+                batch.trace.clear();
             }
         }
     }
@@ -168,6 +188,7 @@ impl<'a> Lane<'a> {
             setup,
             exec: ExecutionContext::new(cpu),
             tally: Tally::default(),
+            records: Records::new(&setup.records, cpu),
             memory: PacketMemory { packet: Packet::new(), rebuilt: Vec::new(), in_place },
         }
     }
@@ -236,35 +257,28 @@ fn count(counters: &mut Counters, outcome: &Outcome<'_>, tally: &Tally) {
     }
 }
 
-fn left<'s>(outcome: &'s Outcome<'_>, tally: &'s Tally, setup: &'s EngineSetup) -> Left<'s> {
+fn left<'s>(
+    outcome: &'s Outcome<'_>,
+    tally: &'s Tally,
+    setup: &'s EngineSetup,
+    records: &'s Records,
+) -> Left<'s> {
     Left {
         outcome: outcome.as_ref().map(|(result, skb)| (*result, *skb)).map_err(|refusal| *refusal),
         path: &tally.path,
         faulted: tally.frame_faulted,
         programs: &setup.programs,
+        records,
     }
 }
 
-fn record<'s>(
-    number: u64,
-    frame: &Frame,
-    captured: &'s [u8],
-    outcome: &'s Outcome<'_>,
-    tally: &'s Tally,
-) -> FrameRecord<'s> {
-    FrameRecord {
-        number,
-        time_ns: frame.time_ns,
-        captured,
-        orig_len: frame.orig_len,
-        interface: frame.interface,
-        outcome: outcome.as_ref().map_err(|refusal| *refusal).map(|(done, skb)| Ran {
-            retval: done.retval,
-            action: done.action,
-            drop_reason: done.drop_reason,
-            path: &tally.path,
-            tail_calls: tally.frame_tail_calls,
-            skb,
-        }),
-    }
+fn ran<'s>(outcome: &'s Outcome<'_>, tally: &'s Tally) -> Result<Ran<'s>, Refusal> {
+    outcome.as_ref().map_err(|refusal| *refusal).map(|(done, skb)| Ran {
+        retval: done.retval,
+        action: done.action,
+        drop_reason: done.drop_reason,
+        path: &tally.path,
+        tail_calls: tally.frame_tail_calls,
+        skb,
+    })
 }

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bpfreplay_replay::{
-    Capture, EngineSetup, Ndjson, Pipeline, Programs, Refusal, Replay, Report, Sink, VerdictPcapng,
+    Capture, EngineSetup, Ndjson, Pipeline, Programs, RecordMaps, Refusal, Replay, Report, Sink,
+    VerdictPcapng,
 };
 use bpfreplay_runtime::skb::{self, Device, Refused, Stamp, TestRun, TestRunContext};
 use bpfreplay_runtime::{Executable, ExecutionContext, SkBuff};
@@ -53,7 +54,7 @@ fn setup(program: Arc<Scripted>) -> EngineSetup {
     let programs = Arc::new(Programs::new([program.info().clone()]));
     let mut hook = Hook::new(Direction::Ingress);
     hook.add(Filter::direct_action(program)).unwrap();
-    EngineSetup { pipeline: Pipeline::Tc(hook), programs }
+    EngineSetup { pipeline: Pipeline::Tc(hook), programs, records: RecordMaps::default() }
 }
 
 fn ingress() -> skb::Hook {
@@ -237,7 +238,8 @@ fn test_run_reports_the_return_value_as_it_is() {
     });
     let programs = Arc::new(Programs::new([program.info().clone()]));
     let hook = skb::Hook::TestRun(TestRun::with_context(TestRunContext::default()).unwrap());
-    let engines = vec![EngineSetup { pipeline: Pipeline::TestRun(program), programs }];
+    let engines =
+        vec![EngineSetup { pipeline: Pipeline::TestRun(program), programs, records: RecordMaps::default() }];
     let report = run(Replay { engines, hook, workers: 1, sinks: vec![] }, &[capture]);
     assert_eq!(report.refused[&Refusal::Hook(Refused::TestRunShortIp)], 1);
     assert_eq!(report.verdicts[&(3, None)], 1);

@@ -26,6 +26,11 @@
 //! | tunnel metadata | what `bpf_skb_set_tunnel_key` set cannot be read back | there is no tunnel device | - |
 //! | packets | always linear; `gso_*` 0 unless a TEST_RUN context sets them | a capture has frames | `hooks.rs` |
 //! | an element that left a hash map | waits for the batches that may have its address | see [`maps`] | `maps.rs` |
+//! | what an LRU map evicts | second chance, and only when full | Linux's lists a CPU may evict earlier | `maps::clock`, `records_and_maps.rs` |
+//! | a ring buffer | a ring of full size a CPU | a replay repeats whatever the workers' pace | `records_and_maps.rs` |
+//! | a perf event array | a slot has a buffer, samples no padding | there are no perf events | `records_and_maps.rs` |
+//! | a bloom filter's hashes | seeded by constants | a replay repeats | cases |
+//! | devmaps, cpumaps, xskmaps | any device number; CPUs are workers; no sockets | a redirect is a verdict | `records_and_maps.rs` |
 //! | order of keys in a hash map | ours, the same in every run | unspecified in Linux | `maps.rs` |
 //! | `%p`, `%pK` of `bpf_trace_printk` | the value, not a keyed hash of it | a replay repeats | - |
 //! | `%s` and `%pI` of other addresses than stack and map values | empty, zeroes | what a program cannot name it cannot print | - |

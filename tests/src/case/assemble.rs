@@ -19,6 +19,7 @@ pub fn map_spec(def: &MapDef) -> anyhow::Result<MapSpec> {
     let map_type = map_type.with_context(|| format!("map {}: unknown type {}", def.name, def.map_type))?;
     let mut spec = MapSpec::new(&def.name, map_type, def.key_size, def.value_size, def.max_entries);
     spec.map_flags = def.map_flags;
+    spec.map_extra = def.map_extra;
     spec.inner = def.inner.as_deref().map(map_spec).transpose()?.map(Box::new);
     if !def.programs.is_empty() {
         let slot = |slot: &String| slot.parse().with_context(|| format!("map {}: slot {slot}", def.name));

@@ -50,6 +50,9 @@ pub struct MapDef {
     /// `BPF_F_*`.
     #[serde(default)]
     pub map_flags: u32,
+    /// `map_extra`.
+    #[serde(default)]
+    pub map_extra: u64,
     /// Programs in a prog array, by slot.
     #[serde(default)]
     pub programs: BTreeMap<String, String>,

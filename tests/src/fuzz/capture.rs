@@ -7,7 +7,8 @@ use bpfreplay_loader::Object;
 use bpfreplay_parsers::PARSER_DPA;
 use bpfreplay_replay::source::{Block, MAX_FRAME_LEN, MAX_INTERFACES, as_ethernet};
 use bpfreplay_replay::{
-    Capture, EngineSetup, Ndjson, Pipeline, Programs, Replay, Report, Sink, Source, Steering, VerdictPcapng,
+    Capture, EngineSetup, Ndjson, Pipeline, Programs, RecordMaps, Replay, Report, Sink, Source, Steering,
+    VerdictPcapng,
 };
 use bpfreplay_runtime::skb::{Device, Hook, Stamp};
 use bpfreplay_tc::{Direction, Filter};
@@ -107,7 +108,8 @@ fn setup(instance: &Instance) -> EngineSetup {
     let mut hook = bpfreplay_tc::Hook::new(Direction::Ingress);
     hook.add(Filter::direct_action(Arc::clone(instance.entry()))).expect("the first filter of a hook");
     let programs = instance.programs().iter().map(|program| program.executable.info().clone());
-    EngineSetup { pipeline: Pipeline::Tc(hook), programs: Arc::new(Programs::new(programs)) }
+    let records = RecordMaps::new(instance.maps());
+    EngineSetup { pipeline: Pipeline::Tc(hook), programs: Arc::new(Programs::new(programs)), records }
 }
 
 /// An output that is looked at afterwards.

@@ -126,8 +126,19 @@ impl Kernel {
     /// The kernel's.
     pub fn lookup(self, map: &Fd, key: &[u8], size: usize) -> io::Result<Vec<u8>> {
         let mut value = vec![0u8; size];
-        let mut attr = elem(map, key.as_ptr() as u64, value.as_mut_ptr() as u64, 0);
+        let mut attr = elem(map, address(key), value.as_mut_ptr() as u64, 0);
         bpf(MAP_LOOKUP_ELEM, &mut attr).map(|_| value)
+    }
+
+    /// `BPF_MAP_LOOKUP_ELEM` of a bloom filter, which takes what is looked for in the value.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: ENOENT for a value that surely was not pushed.
+    pub fn contains(self, map: &Fd, value: &[u8]) -> io::Result<()> {
+        let mut value = value.to_vec();
+        let mut attr = elem(map, 0, value.as_mut_ptr() as u64, 0);
+        bpf(MAP_LOOKUP_ELEM, &mut attr).map(drop)
     }
 
     /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`. `size` as for [`Kernel::lookup`].
@@ -137,7 +148,7 @@ impl Kernel {
     /// The kernel's.
     pub fn lookup_and_delete(self, map: &Fd, key: &[u8], size: usize) -> io::Result<Vec<u8>> {
         let mut value = vec![0u8; size];
-        let mut attr = elem(map, key.as_ptr() as u64, value.as_mut_ptr() as u64, 0);
+        let mut attr = elem(map, address(key), value.as_mut_ptr() as u64, 0);
         bpf(MAP_LOOKUP_AND_DELETE_ELEM, &mut attr).map(|_| value)
     }
 
@@ -147,8 +158,17 @@ impl Kernel {
     ///
     /// The kernel's.
     pub fn update(self, map: &Fd, key: &[u8], value: &[u8], flags: u64) -> io::Result<()> {
-        let mut attr = elem(map, key.as_ptr() as u64, value.as_ptr() as u64, flags);
+        let mut attr = elem(map, address(key), value.as_ptr() as u64, flags);
         bpf(MAP_UPDATE_ELEM, &mut attr).map(drop)
+    }
+
+    /// Puts a map into a map of maps.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn update_map(self, map: &Fd, key: &[u8], inner: &Fd, flags: u64) -> io::Result<()> {
+        self.update(map, key, &inner.as_raw_fd().to_ne_bytes(), flags)
     }
 
     /// Puts a program into a prog array.
@@ -166,7 +186,7 @@ impl Kernel {
     ///
     /// The kernel's.
     pub fn delete(self, map: &Fd, key: &[u8]) -> io::Result<()> {
-        let mut attr = elem(map, key.as_ptr() as u64, 0, 0);
+        let mut attr = elem(map, address(key), 0, 0);
         bpf(MAP_DELETE_ELEM, &mut attr).map(drop)
     }
 
@@ -177,8 +197,7 @@ impl Kernel {
     /// The kernel's, the end of the map excepted.
     pub fn next_key(self, map: &Fd, key: Option<&[u8]>, key_size: usize) -> io::Result<Option<Vec<u8>>> {
         let mut next = vec![0u8; key_size];
-        let address = key.map_or(0, |key| key.as_ptr() as u64);
-        let mut attr = elem(map, address, next.as_mut_ptr() as u64, 0);
+        let mut attr = elem(map, key.map_or(0, address), next.as_mut_ptr() as u64, 0);
         match bpf(MAP_GET_NEXT_KEY, &mut attr) {
             Ok(_) => Ok(Some(next)),
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
@@ -379,6 +398,11 @@ fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<i32> {
 fn owned(fd: i32) -> Fd {
     // SAFETY: only called with a descriptor that bpf(2) has just made and nothing else owns.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Where a key is: nowhere, for a map without keys.
+fn address(key: &[u8]) -> u64 {
+    if key.is_empty() { 0 } else { key.as_ptr() as u64 }
 }
 
 fn elem(map: &Fd, key: u64, value: u64, flags: u64) -> MapElem {

@@ -69,6 +69,13 @@ pub(crate) fn json(facts: &Facts<'_>) -> String {
             .collect();
         object["parse_errors"] = errors.into();
     }
+    if !report.records.is_empty() {
+        let records = report.records.iter().map(|count| {
+            json!({"map": count.map, "type": count.map_type.name(), "records": count.records, "bytes": count.bytes,
+                   "lost": count.lost})
+        });
+        object["records"] = records.collect::<Vec<Value>>().into();
+    }
     object["refused"] = refused.into();
     object["faulted"] = report.faulted.into();
     object["not_run"] = report.not_run.into();

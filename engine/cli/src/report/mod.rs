@@ -66,6 +66,12 @@ pub(crate) fn problems(facts: &Facts<'_>) -> Vec<String> {
             report.workers, report.workers_asked
         ));
     }
+    for count in report.records.iter().filter(|count| count.lost > 0) {
+        problems.push(format!("map {}: no room for {} records", count.map, count.lost));
+    }
+    if report.printk_lost > 0 {
+        problems.push(format!("{} lines of bpf_trace_printk lost", report.printk_lost));
+    }
     if report.interrupted {
         problems.push(format!("stopped after {}", count(report.frames - report.not_run)));
     }

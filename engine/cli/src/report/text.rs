@@ -19,6 +19,7 @@ pub(crate) fn text(facts: &Facts<'_>) -> String {
         programs(facts),
         tail_calls(facts),
         failed_tail_calls(facts),
+        records(facts),
         parse_errors(facts),
         refused(facts),
     ];
@@ -103,6 +104,26 @@ fn failed_tail_calls(facts: &Facts<'_>) -> Option<String> {
         rows.push(["all others".to_owned(), insn, index, reason, grouped(others + failures.overflow())]);
     }
     table(&["tail call by", "insn", "index", "reason", "failed"], &[1, 2, 4], rows)
+}
+
+fn records(facts: &Facts<'_>) -> Option<String> {
+    let counts = &facts.report.records;
+    let lost = counts.iter().any(|count| count.lost > 0);
+    let rows = counts.iter().map(|count| {
+        let lost = if lost { grouped(count.lost) } else { String::new() };
+        [
+            count.map.clone(),
+            count.map_type.name().to_owned(),
+            grouped(count.records),
+            grouped(count.bytes),
+            lost,
+        ]
+    });
+    table(
+        &["records in", "type", "records", "bytes", if lost { "lost" } else { "" }],
+        &[2, 3, 4],
+        rows.collect(),
+    )
 }
 
 fn parse_errors(facts: &Facts<'_>) -> Option<String> {

@@ -3,6 +3,7 @@
 //! Workers format their frames into memory; the parts of a block meet in [`Merge`], which puts them in order. What
 //! waits there is bounded by the blocks in flight.
 
+mod events;
 mod json;
 mod merge;
 mod ndjson;
@@ -11,6 +12,7 @@ mod pcapng;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+pub use events::{Events, Printk};
 pub(crate) use json::string as json_string;
 pub(crate) use merge::{Merge, Part};
 pub use ndjson::Ndjson;

@@ -206,8 +206,7 @@ fn check_queue(spec: &MapSpec) -> Result<(), MapError> {
     exactly("key_size", spec.key_size, 0)?;
     at_least_one("value_size", spec.value_size)?;
     known_flags(spec, flags::NUMA_NODE | ACCESS_FLAGS)?;
-    at_most("value_size", spec.value_size, KMALLOC_MAX_SIZE as u32)?;
-    at_most("max_entries", spec.max_entries, u32::MAX / spec.value_size - 1)
+    at_most("value_size", spec.value_size, KMALLOC_MAX_SIZE as u32)
 }
 
 /// `bloom_map_alloc_check`, `bloom_map_alloc`.

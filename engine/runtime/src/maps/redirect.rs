@@ -87,7 +87,13 @@ impl Ops for Targets {
                 return Err(Errno::ENODEV);
             }
         }
-        check_program(target, program)?;
+        // No program runs on what was redirected: there is none to refer to.
+        match (self.map_type, target, program) {
+            (_, _, ..=0) | (MapType::Cpumap, 0, _) => {}
+            // linux: kernel/bpf/cpumap.c __cpu_map_entry_alloc has no other answer.
+            (MapType::Cpumap, _, _) => return Err(Errno::ENOMEM),
+            (_, _, _) => return Err(Errno::EINVAL),
+        }
         slot.store(u64::from(target), Ordering::Release);
         Ok(())
     }
@@ -143,10 +149,9 @@ impl Ops for DevmapHash {
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let (target, program) = split(value);
-        if flags > update_flags::EXIST || target == 0 {
+        if flags > update_flags::EXIST || target == 0 || program > 0 {
             return Err(Errno::EINVAL);
         }
-        check_program(target, program)?;
         // linux: kernel/bpf/devmap.c __dev_map_hash_update_elem does not look at BPF_EXIST.
         let flags = flags & update_flags::NOEXIST;
         self.hash.update(key, &u64::from(target).to_le_bytes(), flags)
@@ -186,13 +191,4 @@ impl Ops for DevmapHash {
 fn split(value: &[u8]) -> (u32, i32) {
     let word = crate::memory::padded(value.get(..8).unwrap_or(value));
     (word as u32, (word >> 32) as i32)
-}
-
-/// No program runs on what was redirected: there is none to refer to.
-fn check_program(target: u32, program: i32) -> Result<(), Errno> {
-    match (target, program) {
-        (_, ..=0) => Ok(()),
-        (0, _) => Err(Errno::EINVAL),
-        (_, _) => Err(Errno::EBADF),
-    }
 }
