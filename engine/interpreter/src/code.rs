@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use bpfreplay_isa::{CallTarget, Imm64, Insn, Instruction, Reg, decode_program};
-use bpfreplay_runtime::helpers::function;
+use bpfreplay_runtime::helpers::{function, kfunc};
 use bpfreplay_runtime::{ContextKind, Map};
-use bpfreplay_uapi::HelperId;
+use bpfreplay_uapi::{HelperId, Kfunc};
 
 use crate::prepare::PrepareError;
 
@@ -128,7 +128,9 @@ fn link(
         {
             Err(PrepareError::UnknownHelper { pc, id })
         }
-        Instruction::Call(CallTarget::Kfunc(_)) => unsupported("a call of a kernel function"),
+        Instruction::Call(CallTarget::Kfunc(id)) if Kfunc::from_id(id as u32).and_then(kfunc).is_none() => {
+            unsupported("a call of a kernel function this engine does not have")
+        }
         Instruction::Alu { .. }
         | Instruction::Neg { .. }
         | Instruction::MovSx { .. }
@@ -140,7 +142,7 @@ fn link(
         | Instruction::Jump { .. }
         | Instruction::JumpIf { .. }
         | Instruction::MayGoto { .. }
-        | Instruction::Call(CallTarget::Helper(_) | CallTarget::Local(_))
+        | Instruction::Call(_)
         | Instruction::TailCall
         | Instruction::Exit => Ok(instruction),
     }

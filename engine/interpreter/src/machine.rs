@@ -6,8 +6,8 @@ use bpfreplay_isa::{AtomicOp, CallTarget, Imm64, Instruction, Operand, PacketInd
 use bpfreplay_runtime::memory::Memory;
 use bpfreplay_runtime::skb::load_packet;
 use bpfreplay_runtime::{Batch, Context, Executable, ExecutionContext, Fault, FaultKind, PathEntry};
-use bpfreplay_uapi::HelperId;
 use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
+use bpfreplay_uapi::{HelperId, Kfunc};
 
 use crate::program::{InterpretedProgram, interpreted};
 
@@ -122,8 +122,7 @@ impl Machine<'_> {
                         | Imm64::MapIndex(_)
                         | Imm64::MapIndexValue { .. },
                     ..
-                }
-                | Instruction::Call(CallTarget::Kfunc(_)) => return Err(fault(FaultKind::BadInstruction)),
+                } => return Err(fault(FaultKind::BadInstruction)),
                 Instruction::Load { size, signed, dst, base, off } => {
                     let addr = self.address(base, off);
                     let value = self.memory.load(program.maps(), addr, size).map_err(fault)?;
@@ -168,6 +167,13 @@ impl Machine<'_> {
                         let args = Reg::ARGS.map(|reg| self.get(reg));
                         self.memory.call(program.maps(), helper, args, self.exec).map_err(fault)?
                     };
+                    self.set(Reg::R0, r0);
+                    self.clobber();
+                }
+                Instruction::Call(CallTarget::Kfunc(id)) => {
+                    let kfunc = Kfunc::from_id(id as u32).ok_or_else(|| fault(FaultKind::BadInstruction))?;
+                    let args = Reg::ARGS.map(|reg| self.get(reg));
+                    let r0 = self.memory.call_kfunc(program.maps(), kfunc, args, self.exec).map_err(fault)?;
                     self.set(Reg::R0, r0);
                     self.clobber();
                 }

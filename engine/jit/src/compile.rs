@@ -1,8 +1,8 @@
 //! A verified program to machine code: one arm per instruction, in order, and behind the program what seldom runs.
 
 use bpfreplay_isa::{CallTarget, DecodeError, Imm64, Instruction, Operand, Reg, Size, decode_program};
-use bpfreplay_runtime::{ContextKind, ProgramId};
-use bpfreplay_uapi::HelperId;
+use bpfreplay_runtime::{ContextKind, ProgramId, helpers};
+use bpfreplay_uapi::{HelperId, Kfunc};
 use bpfreplay_verifier::VerifiedProgram;
 use dynasmrt::DynamicLabel;
 
@@ -191,8 +191,12 @@ impl Compiler<'_> {
                 call::local(&mut self.asm, subprog, self.live.after(pc));
                 self.restore_count();
             }
-            CallTarget::Kfunc(_) => {
-                return Err(self.unsupported(pc, instruction, "kernel functions do not exist here"));
+            CallTarget::Kfunc(id) => {
+                let Some(function) = Kfunc::from_id(id as u32).and_then(helpers::kfunc) else {
+                    return Err(self.unsupported(pc, instruction, "this engine has no such kernel function"));
+                };
+                call::helper(&mut self.asm, function);
+                self.restore_count();
             }
         }
         Ok(())

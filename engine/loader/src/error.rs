@@ -182,8 +182,8 @@ pub enum LoadErrorKind {
         /// The slot in it.
         insn: i64,
     },
-    /// A call to a kernel function.
-    #[error("call to kernel function (kfunc) '{0}': kfuncs are not supported")]
+    /// A call to a kernel function that the engine does not have.
+    #[error("call to kernel function (kfunc) '{0}': the engine does not have it")]
     Kfunc(String),
     /// A kernel symbol.
     #[error("kernel symbol (ksym) '{0}': ksyms are not supported")]

@@ -18,7 +18,7 @@
 //! references are indices into the object's list of maps, and `BTF.ext` is rewritten to the linked offsets.
 //!
 //! Deliberately not here: anything that needs a running kernel. CO-RE relocations are resolved against the object's
-//! own types (or a BTF file that is given); kfuncs, ksyms, kconfig externs, struct_ops and arenas are refused by name.
+//! own types (or a BTF file that is given); kfuncs the engine does not have, ksyms, kconfig externs, struct_ops and arenas are refused by name.
 //! The `version` section is ignored, as kernels since 5.0 do; pinning and NUMA nodes of maps have no meaning here.
 //!
 //! Heads up: the conventions are collected in libbpf's documentation ("Program types and ELF sections") and in

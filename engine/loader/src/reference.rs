@@ -6,12 +6,14 @@
 //!   R_BPF_64_64     ld_imm64   data + addend    src 2, imm = index of the section's map, next imm = offset
 //!   R_BPF_64_64     ld_imm64   code + addend    src 4, imm = distance to the function, once linked
 //!   R_BPF_64_32     call       code + addend    src 1, imm = distance to the function, once linked
+//!   R_BPF_64_32     call       an extern        src 2, imm = our number of the kernel function
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bpfreplay_btf::Btf;
 use bpfreplay_isa::{Class, Insn};
+use bpfreplay_uapi::Kfunc;
 
 use crate::elf::{Elf, R_BPF_64_32, R_BPF_64_64, Relocation, Symbol, SymbolPlace};
 use crate::error::{LoadError, LoadErrorKind};
@@ -35,6 +37,8 @@ const PSEUDO_FUNC: u8 = 4;
 pub(crate) struct References {
     /// By (index into [`Functions::code`], slot): index into [`Functions::all`].
     functions: HashMap<(usize, u64), usize>,
+    /// Calls of kernel functions, by the same key.
+    kfuncs: HashSet<(usize, u64)>,
     /// What is wrong with references of functions that may not be loaded at all, by the same key.
     broken: HashMap<(usize, u64), LoadError>,
 }
@@ -48,7 +52,8 @@ impl References {
         functions: &mut Functions<'_>,
         only: &[String],
     ) -> Result<References, LoadError> {
-        let mut found = References { functions: HashMap::new(), broken: HashMap::new() };
+        let mut found =
+            References { functions: HashMap::new(), kfuncs: HashSet::new(), broken: HashMap::new() };
         for code in 0..functions.code.len() {
             let section = functions.code[code].section;
             for (slot, error) in preset_sources(&functions.code[code]) {
@@ -109,6 +114,7 @@ impl References {
                         let first = &mut functions.code[code].insns[slot as usize];
                         *first = with_src(insn, PSEUDO_FUNC, 0);
                     }
+                    Target::Kfunc(_) => return Err(fail(LoadErrorKind::Ksym(symbol.name.to_owned()))),
                     Target::Map(map) => {
                         let first = &mut functions.code[code].insns[slot as usize];
                         *first = with_src(insn, PSEUDO_MAP, map as i32);
@@ -127,6 +133,12 @@ impl References {
                         let function = function_at(elf, functions, section, at).map_err(fail)?;
                         self.functions.insert((code, slot), function);
                         functions.code[code].insns[slot as usize] = with_src(insn, PSEUDO_CALL, -1);
+                        Ok(())
+                    }
+                    Target::Kfunc(kfunc) => {
+                        self.kfuncs.insert((code, slot));
+                        let id = kfunc.id() as i32;
+                        functions.code[code].insns[slot as usize] = with_src(insn, PSEUDO_KFUNC_CALL, id);
                         Ok(())
                     }
                     Target::Map(_) | Target::Data { .. } => Err(fail(bad_reference(elf, symbol))),
@@ -150,7 +162,9 @@ impl References {
                 continue;
             }
             second_of_wide = insn.is_wide();
-            if self.functions.contains_key(&(code, slot)) || self.broken.contains_key(&(code, slot)) {
+            let at = (code, slot);
+            if self.functions.contains_key(&at) || self.kfuncs.contains(&at) || self.broken.contains_key(&at)
+            {
                 continue;
             }
             let fail = |kind| LoadError::at(section.name, slot * SLOT, kind);
@@ -189,6 +203,7 @@ enum Target {
     Map(usize),
     Data { map: usize, offset: i32 },
     Function { section: usize, slot: i64 },
+    Kfunc(Kfunc),
 }
 
 /// How the instruction uses it: the addend of a call counts slots from the next one, that of a load bytes.
@@ -208,7 +223,7 @@ fn target(
 ) -> Result<Target, LoadErrorKind> {
     let section = match symbol.place {
         SymbolPlace::Section(section) => section,
-        SymbolPlace::Undefined => return Err(undefined(btf, symbol, usage)),
+        SymbolPlace::Undefined => return external(btf, symbol, usage),
         SymbolPlace::Common => return Err(LoadErrorKind::Common(symbol.name.to_owned())),
         SymbolPlace::Absolute => return Err(bad_reference_in("(absolute)", symbol)),
     };
@@ -250,6 +265,14 @@ fn function_at(
     u64::try_from(slot).ok().and_then(|slot| functions.at(section, slot)).ok_or_else(|| {
         LoadErrorKind::CallTarget { section: elf.sections[section].name.to_owned(), insn: slot }
     })
+}
+
+/// What is declared here and lies in the kernel: of that the engine has some functions.
+fn external(btf: Option<&Btf>, symbol: &Symbol<'_>, usage: Use) -> Result<Target, LoadErrorKind> {
+    match (undefined(btf, symbol, usage), Kfunc::from_name(symbol.name)) {
+        (LoadErrorKind::Kfunc(_), Some(kfunc)) => Ok(Target::Kfunc(kfunc)),
+        (error, _) => Err(error),
+    }
 }
 
 /// Which kind of kernel symbol a declaration asks for: clang puts externs into BTF data sections of their own.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail, ensure};
 use bpfreplay_isa::{CallTarget, Imm64, Instruction, Symbols, assemble, decode_program};
 use bpfreplay_program::{ArgKind, FuncInfo, Linkage, MapContent, MapSpec, Program, ReturnKind};
-use bpfreplay_uapi::{HelperId, MapType, ProgType};
+use bpfreplay_uapi::{HelperId, Kfunc, MapType, ProgType};
 
 use super::btf;
 use super::file::{MapDef, ProgramDef, Returns};
@@ -127,5 +127,9 @@ impl Symbols for Names<'_> {
 
     fn helper(&self, name: &str) -> Option<u32> {
         HelperId::ALL.iter().find(|id| id.proto().name == name).map(|id| id.id())
+    }
+
+    fn kfunc(&self, name: &str) -> Option<i32> {
+        Kfunc::from_name(name).map(|kfunc| kfunc.id() as i32)
     }
 }

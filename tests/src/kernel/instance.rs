@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bpfreplay_btf::Btf;
-use bpfreplay_isa::Insn;
+use bpfreplay_isa::{CallTarget, Insn, Instruction, decode};
 use bpfreplay_program::{MapContent, MapSpec, Program};
 use bpfreplay_uapi::map::create_flags;
-use bpfreplay_uapi::{MapType, ProgType};
+use bpfreplay_uapi::{Kfunc, MapType, ProgType};
 
+use super::kfunc;
 use super::sys::{Fd, Kernel};
 
 /// How often to look whether slots are clear, a millisecond apart.
@@ -273,6 +274,11 @@ impl KernelInstance {
                 let fd = self.maps.get(insns[pc].imm as usize).and_then(|map| map.open.first());
                 let fd = fd.map_or(i32::MAX, Fd::as_raw_fd);
                 insns[pc].imm = fd;
+            }
+            if let Ok(Instruction::Call(CallTarget::Kfunc(id))) = decode(&insns, pc)
+                && let Some(id) = Kfunc::from_id(id as u32).and_then(kfunc::btf_id)
+            {
+                insns[pc].imm = id;
             }
             pc += if wide { 2 } else { 1 };
         }

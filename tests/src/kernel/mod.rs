@@ -7,6 +7,7 @@
 
 mod attr;
 mod instance;
+mod kfunc;
 mod link;
 mod net;
 mod sys;

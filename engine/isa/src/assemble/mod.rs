@@ -24,6 +24,11 @@ pub trait Symbols {
 
     /// The id of the helper called `name`. Asked only for names that are no label of the source.
     fn helper(&self, name: &str) -> Option<u32>;
+
+    /// The number of the kernel function called `name`. Asked for names that are no label and no helper.
+    fn kfunc(&self, _name: &str) -> Option<i32> {
+        None
+    }
 }
 
 impl Symbols for () {
@@ -65,7 +70,7 @@ impl Assembly {
 ///     r1 = map(jmp_table) ll                # map by name (asks `symbols`) or by number
 ///     r3 = map_value(.rodata) + 8 ll        # an address in the value of a single-entry map
 ///     r4 = func(callback) ll                # address of a program-local function
-///     call bpf_get_prandom_u32              # label (program-local), else helper (asks `symbols`)
+///     call bpf_get_prandom_u32              # label (program-local), else helper or kfunc (asks `symbols`)
 ///     call 7                                # helper by id
 ///     call +3                               # program-local by distance
 ///   done:
@@ -128,8 +133,10 @@ fn link(
         if statement.instruction != Instruction::Call(CallTarget::Local(0)) {
             return Err(AssembleErrorKind::UnknownLabel(name.to_owned()));
         }
-        let id = symbols.helper(name).ok_or_else(|| AssembleErrorKind::UnknownFunction(name.to_owned()))?;
-        return Ok(Instruction::Call(CallTarget::Helper(id)));
+        let helper = symbols.helper(name).map(CallTarget::Helper);
+        let target = helper.or_else(|| symbols.kfunc(name).map(CallTarget::Kfunc));
+        let target = target.ok_or_else(|| AssembleErrorKind::UnknownFunction(name.to_owned()))?;
+        return Ok(Instruction::Call(target));
     };
     let distance = target as i64 - (slot + 1) as i64;
     let too_far = || AssembleErrorKind::TooFar { label: name.to_owned(), distance };

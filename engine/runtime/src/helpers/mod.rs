@@ -14,6 +14,8 @@ mod csum;
 mod device;
 mod env;
 mod format;
+mod iter_num;
+mod kfunc_abi;
 mod map;
 mod map_abi;
 mod offload;
@@ -30,6 +32,7 @@ mod xdp;
 
 pub use abi::{HelperFn, function, record_tail_call_failure};
 pub use callback_abi::CallBack;
+pub use kfunc_abi::kfunc;
 pub(crate) use map_abi::{end_record, lookup_hash_4, lookup_hash_8, lookup_hash_16, map_lookup_elem};
 pub use trace::{Trace, TraceLine};
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bpfreplay_isa::Size;
-use bpfreplay_uapi::{ArgType, HelperId, MapType, MemAccess, RetType};
+use bpfreplay_uapi::limits::ITER_NUM_SIZE;
+use bpfreplay_uapi::{ArgType, HelperId, Kfunc, MapType, MemAccess, RetType};
 
 use super::checked::Memory;
 use super::region::{Access, Region};
@@ -83,6 +84,34 @@ impl Memory<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Checks what a kernel function is handed.
+    pub(super) fn check_kfunc_arguments(
+        &self,
+        maps: &[Arc<Map>],
+        kfunc: Kfunc,
+        args: [u64; 5],
+    ) -> Result<(), FaultKind> {
+        let on_stack = |addr: u64, size: u32| {
+            addr.is_multiple_of(8) && self.check(maps, addr, size.into(), Access::Write) == Ok(Region::Stack)
+        };
+        let fits = match kfunc {
+            Kfunc::IterNumNew | Kfunc::IterNumNext | Kfunc::IterNumDestroy => {
+                on_stack(args[0], ITER_NUM_SIZE)
+            }
+            // This engine does not have them.
+            Kfunc::DynptrFromSkb
+            | Kfunc::DynptrFromXdp
+            | Kfunc::DynptrSlice
+            | Kfunc::DynptrSliceRdwr
+            | Kfunc::DynptrAdjust
+            | Kfunc::DynptrIsNull
+            | Kfunc::DynptrIsRdonly
+            | Kfunc::DynptrSize
+            | Kfunc::DynptrClone => false,
+        };
+        if fits { Ok(()) } else { Err(FaultKind::BadArgument(1)) }
     }
 
     /// Remembers what a call handed out or took back. Gives r0.

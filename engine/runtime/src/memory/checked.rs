@@ -21,8 +21,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bpfreplay_isa::{AtomicOp, Size};
-use bpfreplay_uapi::HelperId;
 use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES};
+use bpfreplay_uapi::{HelperId, Kfunc};
 
 use super::held::Held;
 use super::raw;
@@ -273,6 +273,25 @@ impl<'a> Memory<'a> {
         // borrowed exclusively.
         let r0 = unsafe { function(r1, r2, r3, r4, r5, exec) };
         Ok(self.note_call(maps, helper, args, r0))
+    }
+
+    /// Calls a kernel function, after checking what it is handed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Memory::call`].
+    pub fn call_kfunc(
+        &mut self,
+        maps: &[Arc<Map>],
+        kfunc: Kfunc,
+        args: [u64; 5],
+        exec: &mut ExecutionContext,
+    ) -> Result<u64, FaultKind> {
+        let function = helpers::kfunc(kfunc).ok_or(FaultKind::BadInstruction)?;
+        self.check_kfunc_arguments(maps, kfunc, args)?;
+        let [r1, r2, r3, r4, r5] = args;
+        // SAFETY: as in `call`.
+        Ok(unsafe { function(r1, r2, r3, r4, r5, exec) })
     }
 
     /// Where a frame begins; of frame 0 the stack's end.
