@@ -46,6 +46,11 @@ pub(super) fn fixture_maps() -> Vec<MapSpec> {
         MapSpec::new("cgroup_storage", MapType::CgroupStorage, 8, 16, 0),
         of_maps("array_of_maps", MapType::ArrayOfMaps, MapSpec::new("inner", MapType::Array, 4, 16, 4)),
         of_maps("hash_of_maps", MapType::HashOfMaps, MapSpec::new("inner", MapType::Hash, 8, 8, 4)),
+        of_maps(
+            "percpu_of_maps",
+            MapType::ArrayOfMaps,
+            MapSpec::new("inner", MapType::PercpuArray, 4, 16, 4),
+        ),
         locked("locked", MapType::Hash, 4),
         locked("locked_array", MapType::Array, 1),
     ]

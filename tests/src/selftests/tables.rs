@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bpfreplay_isa::Insn;
-use bpfreplay_program::{FuncInfo, Linkage, MapContent, MapSpec, Program, ReturnKind};
+use bpfreplay_program::{
+    FuncInfo, Linkage, MapContent, MapSpec, Program, ReturnKind, SpecialField, SpecialKind,
+};
 use bpfreplay_uapi::map::create_flags;
 use bpfreplay_uapi::{Kfunc, MapType, ProgType};
 use serde::Deserialize;
@@ -141,9 +143,10 @@ fn map(name: &str) -> Option<MapSpec> {
         content: MapContent::Data { bytes: test_val(value_size as usize), frozen: false },
         ..MapSpec::new(name, MapType::Array, 4, value_size, 1)
     };
-    let with_btf = |value, btf_value_type_id| MapSpec {
+    let with_btf = |value, btf_value_type_id, special: &[(u32, SpecialKind)]| MapSpec {
         btf_key_type_id: 1,
         btf_value_type_id,
+        special: special.iter().map(|&(off, kind)| SpecialField { off, kind }).collect(),
         ..MapSpec::new(name, MapType::Array, 4, value, 1)
     };
     let prog_array = |slots, first: u32| MapSpec {
@@ -174,9 +177,9 @@ fn map(name: &str) -> Option<MapSpec> {
         "map_stacktrace" => MapSpec::new(name, MapType::StackTrace, 4, 8, 1),
         "cgroup_storage" => MapSpec::new(name, MapType::CgroupStorage, 16, 64, 0),
         "percpu_cgroup_storage" => MapSpec::new(name, MapType::PercpuCgroupStorage, 16, 64, 0),
-        "map_spin_lock" => with_btf(8, 3),
-        "map_timer" => with_btf(16, 5),
-        "map_kptr" => with_btf(24, 14),
+        "map_spin_lock" => with_btf(8, 3, &[(4, SpecialKind::SpinLock)]),
+        "map_timer" => with_btf(16, 5, &[(0, SpecialKind::Timer)]),
+        "map_kptr" => with_btf(24, 14, &[0, 8, 16].map(|off| (off, SpecialKind::Kptr))),
         "sk_storage_map" => MapSpec {
             map_flags: create_flags::NO_PREALLOC,
             btf_key_type_id: 1,

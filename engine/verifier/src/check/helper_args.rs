@@ -357,7 +357,7 @@ fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece) -> Checke
                 refuse!(Access, "{what} map forbidden, value_size={value_size} off={off} size={size}");
             }
             region::variable(reg, value, 0, size, Region { size: spec.value_size }, empty)?;
-            special::untouched(spec, value, value.off.into(), size)?;
+            special::untouched(spec, value, value.off.into(), size, special::Source::Helper)?;
             Ok(None)
         }
         RegType::MapKey { .. } if access != MemAccess::Read => {

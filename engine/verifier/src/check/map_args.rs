@@ -158,3 +158,37 @@ fn helper_takes(helper: HelperId, map_type: MapType) -> bool {
     ];
     !rings.contains(&helper) || map_type == M::Ringbuf
 }
+
+/// The kernel's struct behind a map pointer.
+pub(super) const fn structure(map_type: MapType) -> &'static str {
+    match map_type {
+        MapType::Hash
+        | MapType::PercpuHash
+        | MapType::LruHash
+        | MapType::LruPercpuHash
+        | MapType::HashOfMaps => "bpf_htab",
+        MapType::Array
+        | MapType::PercpuArray
+        | MapType::ProgArray
+        | MapType::PerfEventArray
+        | MapType::CgroupArray
+        | MapType::ArrayOfMaps => "bpf_array",
+        MapType::StackTrace => "bpf_stack_map",
+        MapType::LpmTrie => "lpm_trie",
+        MapType::Devmap | MapType::DevmapHash => "bpf_dtab",
+        MapType::Sockmap => "bpf_stab",
+        MapType::Sockhash => "bpf_shtab",
+        MapType::Cpumap => "bpf_cpu_map",
+        MapType::Xskmap => "xsk_map",
+        MapType::CgroupStorage | MapType::PercpuCgroupStorage => "bpf_cgroup_storage_map",
+        MapType::ReuseportSockarray => "reuseport_array",
+        MapType::Queue | MapType::Stack => "bpf_queue_stack",
+        MapType::SkStorage | MapType::InodeStorage | MapType::TaskStorage | MapType::CgrpStorage => {
+            "bpf_local_storage_map"
+        }
+        MapType::StructOps => "bpf_struct_ops_map",
+        MapType::Ringbuf | MapType::UserRingbuf => "bpf_ringbuf_map",
+        MapType::BloomFilter => "bpf_bloom_filter",
+        MapType::Arena => "bpf_arena",
+    }
+}

@@ -94,15 +94,17 @@ pub(crate) fn access(
             Ok(Target::Memory)
         }
         RegType::Sock(kind) => sock::access((reg, pointer), kind, off as i32, size, how).map(Target::Sock),
-        RegType::MapPtr { .. } if how.is_load() => {
-            refuse!(Unsupported, "fields of struct bpf_map are not supported (R{n} is a map pointer)")
-        }
         RegType::MapPtr { map } => {
-            let name = match env.map(map).map_type {
-                MapType::Hash | MapType::PercpuHash => "bpf_htab",
-                _ => "bpf_array",
-            };
-            refuse!(Access, "only read from {name} is supported (R{n} is a map pointer)")
+            let structure = map_args::structure(env.map(map).map_type);
+            let at = off.saturating_add(pointer.off.into());
+            if at < 0 {
+                refuse!(Access, "R{n} is {structure} invalid negative access: off={at}");
+            }
+            if !how.is_load() {
+                refuse!(Access, "only read from {structure} is supported");
+            }
+            // Where they are depends on the kernel; the engine's maps have no such struct.
+            refuse!(Unsupported, "fields of struct {structure} are not supported (R{n} is a map pointer)")
         }
         RegType::NotInit | RegType::Scalar | RegType::PacketEnd | RegType::Func { .. } => {
             refuse!(Access, "R{n} invalid mem access '{}'", pointer.type_name())
@@ -144,5 +146,5 @@ fn map_access(
     }
     let region = Region { size: spec.value_size };
     region::variable(reg, pointer, off, i64::from(size), region, Empty::Refused)?;
-    special::untouched(spec, pointer, off + i64::from(pointer.off), size.into())
+    special::untouched(spec, pointer, off + i64::from(pointer.off), size.into(), special::Source::Direct)
 }

@@ -8,8 +8,17 @@ use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{Lock, RegState, RegType, State};
 
+/// Who accesses a map's value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Source {
+    /// A load or a store.
+    Direct,
+    /// A helper, by an argument.
+    Helper,
+}
+
 /// Loads, stores and memory arguments stay off them (linux: check_map_access()). `off` is from the pointer's base.
-pub(super) fn untouched(spec: &MapSpec, pointer: &RegState, off: i64, size: i64) -> Checked {
+pub(super) fn untouched(spec: &MapSpec, pointer: &RegState, off: i64, size: i64, source: Source) -> Checked {
     let b = pointer.value.b64;
     let (first, end) = (b.smin.saturating_add(off), (b.umax as i64).saturating_add(off).saturating_add(size));
     let touched =
@@ -17,7 +26,7 @@ pub(super) fn untouched(spec: &MapSpec, pointer: &RegState, off: i64, size: i64)
     match touched {
         None => Ok(()),
         Some(field) => match field.kind {
-            SpecialKind::Kptr => refuse!(Unsupported, "kptrs in map values are not supported"),
+            SpecialKind::Kptr => kptr(field.off, pointer, off, size, source),
             SpecialKind::SpinLock
             | SpecialKind::Timer
             | SpecialKind::Workqueue
@@ -28,6 +37,24 @@ pub(super) fn untouched(spec: &MapSpec, pointer: &RegState, off: i64, size: i64)
             }
         },
     }
+}
+
+/// A kernel pointer is loaded and stored whole; this verifier does not follow them any further.
+fn kptr(at: u32, pointer: &RegState, off: i64, size: i64, source: Source) -> Checked {
+    if source == Source::Helper {
+        refuse!(Access, "kptr cannot be accessed indirectly by helper");
+    }
+    let Some(var) = pointer.value.as_const() else {
+        refuse!(Access, "kptr access cannot have variable offset");
+    };
+    let off = off.wrapping_add(var as i64);
+    if off != i64::from(at) {
+        refuse!(Access, "kptr access misaligned expected={at} off={off}");
+    }
+    if size != 8 {
+        refuse!(Access, "kptr access size must be BPF_DW");
+    }
+    refuse!(Unsupported, "kptrs in map values are not supported")
 }
 
 /// Values of these maps are told apart by identity: a lock is one value's.

@@ -1,12 +1,14 @@
 //! Calls of helper functions (linux: check_helper_call()).
 
 use bpfreplay_isa::Reg;
+use bpfreplay_uapi::map::create_flags;
 use bpfreplay_uapi::sock::SockKind;
 use bpfreplay_uapi::{HelperId, MapType, RetType, helper_name};
 
 use super::{call, callback, forget_packet_pointers, reference, stack};
 use crate::check::helper_args::{self, Call, Effect, MapArgument};
 use crate::check::memory::writes_packets;
+use crate::check::special::has_spin_lock;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{MemSort, RegState, RegType, State, locate};
@@ -58,10 +60,13 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     let mut result = match (proto.ret, map) {
         (RetType::Integer, _) => RegState::UNKNOWN,
         (RetType::MapValueOrNull, Some(MapArgument { map, .. })) => {
-            let value = RegType::MapValue { map };
-            if not_null { RegState::pointer(value) } else { or_null(env, value) }
+            if not_null {
+                map_value(env, map)
+            } else {
+                or_null(env, RegType::MapValue { map })
+            }
         }
-        (RetType::MapValue, Some(MapArgument { map, .. })) => RegState::pointer(RegType::MapValue { map }),
+        (RetType::MapValue, Some(MapArgument { map, .. })) => map_value(env, map),
         (RetType::Void, _) | (RetType::MapValueOrNull | RetType::MapValue, None) => RegState::NOT_INIT,
         (RetType::SocketOrNull, _) => or_null(env, RegType::Sock(SockKind::Full)),
         (RetType::SockCommonOrNull, _) => or_null(env, RegType::Sock(SockKind::Common)),
@@ -83,6 +88,12 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     };
     state.set(Reg::R0, result);
     Ok(())
+}
+
+/// A value that is there. One with a lock is told from the others by its identity.
+fn map_value(env: &mut Env<'_>, map: u32) -> RegState {
+    let id = if has_spin_lock(env.map(map)) { env.new_id() } else { 0 };
+    RegState { id, ..RegState::pointer(RegType::MapValue { map }) }
 }
 
 /// `bpf_get_local_storage` cannot fail, so there is nothing its flags could ask for.
@@ -140,7 +151,14 @@ pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) {
 /// constant matters.
 fn constant_key(env: &mut Env<'_>, state: &State, map: u32, reg: Reg) -> Option<u32> {
     let spec = env.map(map);
-    if !matches!(spec.map_type, MapType::Array | MapType::PercpuArray) {
+    let has_its_shape = match spec.map_type {
+        // Inner maps may be smaller than their shape, unless the kernel compares that (linux:
+        // array_map_meta_equal()).
+        MapType::Array => env.program_map(map).is_some() || spec.map_flags & create_flags::INNER_MAP == 0,
+        MapType::PercpuArray => env.program_map(map).is_some(),
+        _ => false,
+    };
+    if !has_its_shape {
         return None;
     }
     let pointer = state.reg(reg);
