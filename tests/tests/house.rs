@@ -27,8 +27,8 @@ const WALLS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "isa", "uapi", "program", "loader", "verifier", "runtime", "jit", "instance", "tc", "replay",
-            "parsers",
+            "isa", "uapi", "btf", "program", "loader", "verifier", "runtime", "jit", "instance", "tc",
+            "replay", "parsers",
         ],
     ),
     ("parsers", &[]),

@@ -109,10 +109,7 @@ fn read_type_inner(bytes: &mut Bytes<'_>) -> Option<Result<(u32, Kind), u32>> {
             Kind::Func { proto: word, linkage }
         }
         13 => {
-            let params = read_all(vlen, || {
-                let (_name_off, ty) = (bytes.u32()?, bytes.u32()?);
-                Some(Param { ty })
-            })?;
+            let params = read_all(vlen, || Some(Param { name_off: bytes.u32()?, ty: bytes.u32()? }))?;
             Kind::FuncProto { ret: word, params }
         }
         14 => {

@@ -169,6 +169,8 @@ pub struct EnumValue {
 /// A parameter of a function type.
 #[derive(Clone, Debug)]
 pub struct Param {
+    /// Where its name is, for [`Btf::string`]; 0 if it has none.
+    pub name_off: u32,
     /// Its type.
     pub ty: u32,
 }

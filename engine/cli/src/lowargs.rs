@@ -7,6 +7,8 @@ use bpfreplay_replay::MAX_WORKERS;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::conformance::Plugin;
+use crate::inspect::Inspect;
 use crate::verify::Verify;
 
 /// eBPF packet programs over captures, with the Linux kernel's semantics, in user space.
@@ -23,6 +25,11 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Say what the kernel's verifier would say of the programs of an object, and why
     Verify(Verify),
+    /// Show the programs and maps of an object, xlated and jited, with their C lines
+    Inspect(Inspect),
+    /// Run one program once, as a plugin of the bpf_conformance project
+    #[command(hide = true)]
+    Conformance(Plugin),
 }
 
 const AFTER_HELP: &str = "\

@@ -8,10 +8,12 @@
 //! that cannot run.
 #![forbid(unsafe_code)]
 
+mod conformance;
 mod engines;
 mod exit;
 mod hiargs;
 mod identity;
+mod inspect;
 mod lowargs;
 mod object;
 mod outputs;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
     let result = match LowArgs::parse().command {
         Command::Replay(low) => hiargs::ReplayArgs::new(low).and_then(|args| replay::run(&args)),
         Command::Verify(args) => verify::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),
