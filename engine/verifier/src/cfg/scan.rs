@@ -90,13 +90,14 @@ fn fits_program(map: &MapSpec, prog_type: ProgType) -> Checked {
         | ProgType::LwtXmit => false,
     };
     let has = |kind| map.special.iter().any(|field| field.kind == kind);
-    let refused = match prog_type {
-        ProgType::SocketFilter if has(SpecialKind::SpinLock) => {
-            Some("socket filter progs cannot use bpf_spin_lock yet")
-        }
-        _ if traces && has(SpecialKind::SpinLock) => Some("tracing progs cannot use bpf_spin_lock yet"),
-        _ if traces && has(SpecialKind::Timer) => Some("tracing progs cannot use bpf_timer yet"),
-        _ => None,
+    let refused = if prog_type == ProgType::SocketFilter && has(SpecialKind::SpinLock) {
+        Some("socket filter progs cannot use bpf_spin_lock yet")
+    } else if traces && has(SpecialKind::SpinLock) {
+        Some("tracing progs cannot use bpf_spin_lock yet")
+    } else if traces && has(SpecialKind::Timer) {
+        Some("tracing progs cannot use bpf_timer yet")
+    } else {
+        None
     };
     match refused {
         Some(message) => Err(Refusal::new(ErrorKind::Invalid, format!("{message} (map {})", map.name))),

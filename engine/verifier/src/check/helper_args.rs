@@ -107,11 +107,9 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
             ArgType::MapValue(access) => {
                 let Some(argument) = map else { continue };
                 // What is looked for in a bloom filter is read.
-                let looks_up = helper == HelperId::MapPeekElem;
-                let access = match env.map(argument.map).map_type {
-                    MapType::BloomFilter if looks_up => MemAccess::Read,
-                    _ => access,
-                };
+                let is_bloom = env.map(argument.map).map_type == MapType::BloomFilter;
+                let looks_up = is_bloom && helper == HelperId::MapPeekElem;
+                let access = if looks_up { MemAccess::Read } else { access };
                 let size = env.map(argument.map).value_size.into();
                 memory(Piece { size, empty: Empty::Refused, access, exact: true }, effects)?;
             }

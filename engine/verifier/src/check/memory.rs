@@ -1,7 +1,7 @@
 use bpfreplay_isa::Reg;
+use bpfreplay_uapi::ProgType;
 use bpfreplay_uapi::map::create_flags;
 use bpfreplay_uapi::sock::SockKind;
-use bpfreplay_uapi::{MapType, ProgType};
 
 use super::context::{self, ContextAccess};
 use super::region::{self, Empty, Region};

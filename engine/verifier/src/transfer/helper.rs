@@ -151,14 +151,13 @@ pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) {
 /// constant matters.
 fn constant_key(env: &mut Env<'_>, state: &State, map: u32, reg: Reg) -> Option<u32> {
     let spec = env.map(map);
-    let has_its_shape = match spec.map_type {
-        // Inner maps may be smaller than their shape, unless the kernel compares that (linux:
-        // array_map_meta_equal()).
-        MapType::Array => env.program_map(map).is_some() || spec.map_flags & create_flags::INNER_MAP == 0,
-        MapType::PercpuArray => env.program_map(map).is_some(),
-        _ => false,
-    };
-    if !has_its_shape {
+    if !matches!(spec.map_type, MapType::Array | MapType::PercpuArray) {
+        return None;
+    }
+    // Inner maps may be shorter than their shape, unless that is compared (linux: array_map_meta_equal()).
+    let is_inner = env.program_map(map).is_none();
+    let compared = spec.map_type == MapType::Array && spec.map_flags & create_flags::INNER_MAP == 0;
+    if is_inner && !compared {
         return None;
     }
     let pointer = state.reg(reg);

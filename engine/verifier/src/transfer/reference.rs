@@ -1,5 +1,6 @@
 //! References: objects that a program acquires, and has to give back on every path.
 
+use bpfreplay_uapi::sock::SockKind;
 use bpfreplay_uapi::{HelperId, MapType};
 
 use crate::check::helper_args::MapArgument;
@@ -104,12 +105,14 @@ pub(super) fn decide_null(env: &Env<'_>, state: &mut State, id: u32, is_null: bo
 /// What a lookup found, where that is not bytes (linux: mark_ptr_not_null_reg()).
 fn found(env: &Env<'_>, kind: RegType) -> RegType {
     let RegType::MapValue { map } = kind else { return kind };
-    match env.map(map).map_type {
-        MapType::ArrayOfMaps | MapType::HashOfMaps => {
-            env.inner_map(map).map_or(kind, |inner| RegType::MapPtr { map: inner })
-        }
-        MapType::Xskmap => RegType::Sock(bpfreplay_uapi::sock::SockKind::Xdp),
-        MapType::Sockmap | MapType::Sockhash => RegType::Sock(bpfreplay_uapi::sock::SockKind::Full),
-        _ => kind,
+    let map_type = env.map(map).map_type;
+    if matches!(map_type, MapType::ArrayOfMaps | MapType::HashOfMaps) {
+        env.inner_map(map).map_or(kind, |inner| RegType::MapPtr { map: inner })
+    } else if map_type == MapType::Xskmap {
+        RegType::Sock(SockKind::Xdp)
+    } else if matches!(map_type, MapType::Sockmap | MapType::Sockhash) {
+        RegType::Sock(SockKind::Full)
+    } else {
+        kind
     }
 }
