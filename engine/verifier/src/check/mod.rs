@@ -2,7 +2,9 @@
 
 pub(crate) mod context;
 pub(crate) mod depth;
+pub(crate) mod global_args;
 pub(crate) mod helper_args;
+pub(crate) mod helper_memory;
 pub(crate) mod map_args;
 pub(crate) mod memory;
 pub(crate) mod region;

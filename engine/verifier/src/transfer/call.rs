@@ -5,7 +5,7 @@ use bpfreplay_program::Linkage;
 use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
 
 use super::{callback, forget_packet_pointers, helper, read, reference, return_value};
-use crate::check::helper_args;
+use crate::check::global_args;
 use crate::error::{Checked, refuse};
 use crate::explore::{Env, Next};
 use crate::state::{Frame, FrameKind, RegState, RegType, State};
@@ -24,7 +24,7 @@ pub(super) fn local(env: &mut Env<'_>, state: &mut State, off: i32) -> Checked<N
                 "global function calls are not allowed while holding a lock,\nuse static function instead"
             );
         }
-        for effect in helper_args::check_global_call(env, state, info)? {
+        for effect in global_args::check(env, state, info)? {
             helper::apply(env, state, effect);
         }
         env.globals.insert(callee);

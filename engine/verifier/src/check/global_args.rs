@@ -1,0 +1,59 @@
+//! Arguments of global functions, which are verified on their own (linux: btf_check_subprog_call()).
+
+use bpfreplay_isa::Reg;
+use bpfreplay_program::{ArgKind, FuncInfo};
+use bpfreplay_uapi::MemAccess;
+
+use super::context;
+use super::helper_args::Effect;
+use super::helper_memory::{Piece, expect_memory, memory};
+use super::memory::writes_packets;
+use super::region::Empty;
+use crate::error::{Checked, refuse};
+use crate::explore::Env;
+use crate::state::{RegState, RegType, State};
+
+/// The arguments of a call to a global function; what it does with memory it is handed is not known.
+pub(crate) fn check(env: &Env<'_>, state: &State, info: &FuncInfo) -> Checked<Vec<Effect>> {
+    let mut effects = Vec::new();
+    if info.args.len() > Reg::ARGS.len() {
+        refuse!(Invalid, "global function {} has {} arguments, limit 5", info.name, info.args.len());
+    }
+    for (index, (arg, reg)) in info.args.iter().zip(Reg::ARGS).enumerate() {
+        let value = *state.reg(reg);
+        let n = reg.number();
+        if value.kind == RegType::NotInit {
+            refuse!(Access, "R{n} !read_ok");
+        }
+        match arg {
+            ArgKind::Scalar if value.is_scalar() => {}
+            ArgKind::Scalar => refuse!(Invalid, "R{n} is not a scalar"),
+            ArgKind::Ctx if value.kind == RegType::Ctx => context::unmodified(reg, &value)?,
+            ArgKind::Ctx => refuse!(Invalid, "arg#{index} expects pointer to ctx"),
+            ArgKind::Mem { nonnull: false, .. } if value.is_null() => {}
+            ArgKind::Mem { size, nonnull } => {
+                if *nonnull && (value.nullable || value.is_null()) {
+                    refuse!(Invalid, "arg#{index} is expected to be non-NULL");
+                }
+                // A pointer that may be NULL is checked as if it were not; NULL is always allowed.
+                let value = RegState { nullable: false, ..value };
+                let piece = Piece {
+                    size: (*size).into(),
+                    empty: Empty::Refused,
+                    access: MemAccess::Fill,
+                    exact: false,
+                };
+                expect_memory(reg, &value)?;
+                memory(env, (reg, &value), Piece { access: MemAccess::Read, ..piece })?;
+                if value.kind.is_packet() && !writes_packets(env.program.prog_type) {
+                    refuse!(Access, "cannot write into packet");
+                }
+                effects.extend(memory(env, (reg, &value), piece)?);
+            }
+            ArgKind::Other(what) => {
+                refuse!(Unsupported, "arg#{index} of global function {}: {what} is not supported", info.name)
+            }
+        }
+    }
+    Ok(effects)
+}

@@ -1,0 +1,192 @@
+//! Memory that functions are given: pieces of it, their sizes, constant strings.
+
+use bpfreplay_isa::Reg;
+use bpfreplay_uapi::limits::MAX_VAR_OFF;
+use bpfreplay_uapi::map::create_flags;
+use bpfreplay_uapi::{HelperId, MemAccess};
+
+use super::helper_args::{Effect, expect};
+use super::memory::writes_packets;
+use super::region::{self, Empty, Region};
+use super::stack::{self, Purpose};
+use super::{map_args, special};
+use crate::error::{Checked, refuse};
+use crate::explore::Env;
+use crate::state::{RegState, RegType};
+
+/// A piece of memory a function is given.
+#[derive(Clone, Copy)]
+pub(super) struct Piece {
+    pub(super) size: i64,
+    pub(super) empty: Empty,
+    pub(super) access: MemAccess,
+    /// Whether the size is certain.
+    pub(super) exact: bool,
+}
+
+/// Any pointer to bytes.
+pub(super) fn expect_memory(reg: Reg, value: &RegState) -> Checked {
+    let ok = match value.kind {
+        RegType::Stack { .. }
+        | RegType::Packet
+        | RegType::PacketMeta
+        | RegType::MapValue { .. }
+        | RegType::MapKey { .. }
+        | RegType::Mem { .. } => true,
+        RegType::NotInit
+        | RegType::Scalar
+        | RegType::Ctx
+        | RegType::MapPtr { .. }
+        | RegType::PacketEnd
+        | RegType::Sock(_)
+        | RegType::Func { .. } => false,
+    };
+    let expected = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
+    expect(reg, value, ok, expected)
+}
+
+/// A size: its largest value, and whether it is the only one (linux: check_mem_size_reg()).
+pub(super) fn size_argument(reg: Reg, value: &RegState, empty: Empty) -> Checked<(i64, bool)> {
+    let n = reg.number();
+    expect(reg, value, value.is_scalar(), "scalar")?;
+    let b = value.value.b64;
+    if b.smin < 0 {
+        refuse!(Access, "R{n} min value is negative, either use unsigned or 'var &= const'");
+    }
+    if b.umin == 0 && empty == Empty::Refused {
+        refuse!(Access, "R{n} invalid zero-sized read: u64=[{},{}]", b.umin, b.umax);
+    }
+    if b.umax >= MAX_VAR_OFF as u64 {
+        refuse!(Access, "R{n} unbounded memory access, use 'var &= const' or 'if (var < const)'");
+    }
+    Ok((b.umax as i64, value.value.as_const().is_some()))
+}
+
+/// Memory a function reads or fills (linux: check_helper_mem_access()).
+pub(super) fn check_memory(
+    env: &Env<'_>,
+    helper: HelperId,
+    (reg, value): (Reg, &RegState),
+    piece: Piece,
+    effects: &mut Vec<Effect>,
+) -> Checked {
+    if value.is_null() && piece.size == 0 && piece.empty == Empty::Allowed {
+        return Ok(());
+    }
+    if value.is_null() {
+        refuse!(Access, "R{} type=scalar expected=fp", reg.number());
+    }
+    expect_memory(reg, value)?;
+    let fills = piece.access != MemAccess::Read;
+    if value.kind.is_packet() {
+        if !helper.proto().pkt_access {
+            refuse!(Access, "helper access to the packet is not allowed");
+        }
+        if fills && !writes_packets(env.program.prog_type) {
+            refuse!(Access, "cannot write into packet");
+        }
+    }
+    effects.extend(memory(env, (reg, value), piece)?);
+    Ok(())
+}
+
+/// The piece is there.
+pub(super) fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece) -> Checked<Option<Effect>> {
+    let Piece { size, empty, access, exact } = piece;
+    match value.kind {
+        RegType::Stack { .. } if size == 0 && empty == Empty::Refused => {
+            refuse!(Access, "invalid zero-sized read")
+        }
+        RegType::Stack { frame } => {
+            let purpose = match access {
+                MemAccess::Read => Purpose::Read,
+                MemAccess::Fill | MemAccess::Change => Purpose::Write,
+            };
+            let range = stack::within_bounds(reg, value, frame.into(), 0, size, purpose)?;
+            Ok(Some(match access {
+                MemAccess::Read => Effect::ReadsStack(range),
+                MemAccess::Fill if exact => Effect::FillsStack(range),
+                MemAccess::Fill | MemAccess::Change => Effect::MayFillStack(range),
+            }))
+        }
+        RegType::Packet | RegType::PacketMeta => {
+            region::packet(reg, value, 0, size, empty)?;
+            Ok((access != MemAccess::Read).then_some(Effect::FillsPacket))
+        }
+        RegType::MapValue { map } => {
+            let spec = env.map(map);
+            let (forbidden, what) = match access {
+                MemAccess::Read => (spec.map_flags & create_flags::WRONLY_PROG != 0, "read from"),
+                MemAccess::Fill | MemAccess::Change => (map_args::is_read_only(spec), "write into"),
+            };
+            if forbidden {
+                let (value_size, off) = (spec.value_size, value.off);
+                refuse!(Access, "{what} map forbidden, value_size={value_size} off={off} size={size}");
+            }
+            region::variable(reg, value, 0, size, Region { size: spec.value_size }, empty)?;
+            special::untouched(spec, value, value.off.into(), size, special::Source::Helper)?;
+            Ok(None)
+        }
+        RegType::MapKey { .. } if access != MemAccess::Read => {
+            refuse!(Access, "R{} cannot write into map_key", reg.number())
+        }
+        RegType::MapKey { map } => {
+            let key = Region { size: env.map(map).key_size };
+            region::variable(reg, value, 0, size, key, empty)?;
+            Ok(None)
+        }
+        RegType::Mem { size: whole, .. } => {
+            region::variable(reg, value, 0, size, Region { size: whole }, empty)?;
+            Ok(None)
+        }
+        RegType::NotInit
+        | RegType::Scalar
+        | RegType::Ctx
+        | RegType::MapPtr { .. }
+        | RegType::PacketEnd
+        | RegType::Sock(_)
+        | RegType::Func { .. } => expect_memory(reg, value).map(|()| None),
+    }
+}
+
+/// A string that cannot change: in a frozen read-only map, to its NUL (linux: check_reg_const_str()).
+pub(super) fn const_str(env: &Env<'_>, reg: Reg, value: &RegState) -> Checked {
+    let n = reg.number();
+    let RegType::MapValue { map } = value.kind else {
+        refuse!(Access, "R{n} type={} expected=map_value", value.type_name());
+    };
+    expect(reg, value, true, "map_value")?;
+    let spec = env.map(map);
+    let Some(bytes) = spec.frozen_bytes() else {
+        refuse!(Access, "R{n} does not point to a readonly map'");
+    };
+    let Some(var) = value.value.as_const() else {
+        refuse!(Access, "R{n} is not a constant address'");
+    };
+    let rest = i64::from(spec.value_size) - i64::from(value.off);
+    region::variable(reg, value, 0, rest, Region { size: spec.value_size }, Empty::Refused)?;
+    let from = usize::try_from(i64::from(value.off).wrapping_add(var as i64)).unwrap_or(usize::MAX);
+    if !bytes.get(from..).is_some_and(|rest| rest.contains(&0)) {
+        refuse!(Invalid, "string is not zero-terminated");
+    }
+    Ok(())
+}
+
+/// The kernel's word for memory in messages on alignment.
+pub(super) const fn alignment_word(value: &RegState) -> &'static str {
+    match value.kind {
+        RegType::MapValue { .. } => "value",
+        RegType::Stack { .. } => "stack",
+        RegType::NotInit
+        | RegType::Scalar
+        | RegType::Ctx
+        | RegType::MapPtr { .. }
+        | RegType::Packet
+        | RegType::PacketMeta
+        | RegType::PacketEnd
+        | RegType::Sock(_)
+        | RegType::Mem { .. }
+        | RegType::MapKey { .. }
+        | RegType::Func { .. } => "",
+    }
+}
