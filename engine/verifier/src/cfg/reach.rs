@@ -1,6 +1,6 @@
 use bpfreplay_isa::Insn;
 
-use super::subprogs::{calls_back, is_func_address, is_local_call, jump_target};
+use super::subprogs::{calls_back, is_func_address, is_iter_next, is_local_call, jump_target};
 use crate::error::{Checked, ErrorKind, Refusal};
 
 /// Where paths part and meet.
@@ -48,6 +48,10 @@ pub(crate) fn check(insns: &[Insn]) -> Checked<Edges> {
             edges.mark_jump(pc + slots);
             edges.mark_jump(target);
             pending.push(target);
+        }
+        if is_iter_next(insn) {
+            edges.mark_join(pc);
+            edges.is_checkpoint[pc] = true;
         }
         if insn.opcode == MAY_GOTO {
             edges.is_checkpoint[pc] = true;

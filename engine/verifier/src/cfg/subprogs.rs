@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use bpfreplay_isa::{Class, Insn};
 use bpfreplay_program::{Program, ReturnKind};
-use bpfreplay_uapi::HelperId;
 use bpfreplay_uapi::limits::MAX_SUBPROGS;
+use bpfreplay_uapi::{HelperId, Kfunc};
 
 use crate::error::{Checked, ErrorKind, Refusal, refuse};
 
@@ -41,6 +41,11 @@ fn helper(insn: Insn) -> Option<HelperId> {
 /// (linux: is_sync_callback_calling_function()).
 pub(crate) fn calls_back(insn: Insn) -> bool {
     matches!(helper(insn), Some(HelperId::ForEachMapElem | HelperId::Loop))
+}
+
+/// A call of a kernel function that a loop goes round by.
+pub(crate) fn is_iter_next(insn: Insn) -> bool {
+    insn.opcode == CALL && insn.src() == 2 && insn.imm as u32 == Kfunc::IterNumNext.id()
 }
 
 /// Where a jump leads, for slots that are jumps.

@@ -12,7 +12,7 @@ use super::stack::{self, Purpose};
 use super::{map_args, special};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{RegState, RegType};
+use crate::state::{MemSort, RegState, RegType};
 
 /// A piece of memory a function is given.
 #[derive(Clone, Copy)]
@@ -134,6 +134,9 @@ pub(super) fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece
             let key = Region { size: env.map(map).key_size };
             region::variable(reg, value, 0, size, key, empty)?;
             Ok(None)
+        }
+        RegType::Mem { sort: MemSort::ReadOnly, .. } if access != MemAccess::Read => {
+            refuse!(Access, "R{} cannot write into {}", reg.number(), value.type_name())
         }
         RegType::Mem { size: whole, .. } => {
             region::variable(reg, value, 0, size, Region { size: whole }, empty)?;

@@ -9,7 +9,7 @@ use super::stack::{self, Purpose, StackRange};
 use super::{map_args, sock, special};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{RegState, RegType, State};
+use crate::state::{MemSort, RegState, RegType, State};
 
 /// The sort of access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +80,9 @@ pub(crate) fn access(
             map_access(env, map, (reg, pointer), off, size, how)?;
             let at = pointer.value.as_const().map(|var| off + i64::from(pointer.off) + var as i64);
             Ok(Target::MapValue { map, off: at.and_then(|at| u32::try_from(at).ok()) })
+        }
+        RegType::Mem { sort: MemSort::ReadOnly, .. } if !how.is_load() => {
+            refuse!(Access, "R{n} cannot write into {}", pointer.type_name())
         }
         RegType::Mem { size: mem, .. } => {
             region::variable(reg, pointer, off, bytes, Region { size: mem }, Empty::Refused)?;

@@ -160,6 +160,10 @@ fn stack_included(
 }
 
 fn slot_included(old: &Slot, new: &Slot, precise: bool, ids: &IdMap) -> bool {
+    if let (Some(o), Some(n)) = (old.iter, new.iter) {
+        // Rounds are not compared: they would never be the same.
+        return o.drained == n.drained && ids.agree(o.id, n.id);
+    }
     // A load of eight unknown bytes and a fill of an unknown scalar give the same.
     if let (Some(o), Some(n)) = (as_scalar(old), as_scalar(new)) {
         return included(&o, &n, precise, ids);
@@ -170,7 +174,11 @@ fn slot_included(old: &Slot, new: &Slot, precise: bool, ids: &IdMap) -> bool {
     }
     let plain_number = !new.is_spill() || new.spilled.is_scalar();
     plain_number
-        && old.bytes.iter().zip(&new.bytes).all(|(&o, &n)| o != ByteKind::Spill && byte_included(o, n))
+        && old
+            .bytes
+            .iter()
+            .zip(&new.bytes)
+            .all(|(&o, &n)| !matches!(o, ByteKind::Spill | ByteKind::Iter) && byte_included(o, n))
 }
 
 /// Old bytes that are no spill: unknown ones stand for any number, zero for zero.
@@ -180,6 +188,7 @@ fn byte_included(old: ByteKind, new: ByteKind) -> bool {
         ByteKind::Invalid | ByteKind::Misc => true,
         ByteKind::Zero => new == ByteKind::Zero,
         ByteKind::Spill => new == ByteKind::Spill,
+        ByteKind::Iter => new == ByteKind::Iter,
     }
 }
 

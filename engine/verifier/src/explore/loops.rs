@@ -15,12 +15,14 @@
 //! closed, states inside it count as unknown in their needs: they are compared by ranges, and a path that ends at one
 //! is an edge of its own.
 
-use bpfreplay_isa::Instruction;
+use bpfreplay_isa::{Instruction, Reg};
+use bpfreplay_uapi::limits::MAX_BPF_STACK;
 
 use super::Env;
 use super::compare::Exactness;
 use super::joins::Join;
-use crate::state::{FrameKind, JoinId, RegState, SlotSet, State};
+use crate::cfg;
+use crate::state::{FrameKind, JoinId, RegState, RegType, SlotSet, State, locate};
 
 /// Rounds of passing needs along edges before everything is marked as needed (the kernel's value).
 const PASSES_MAX: u32 = 64;
@@ -64,6 +66,10 @@ impl Env<'_> {
                 Again::Different
             };
         }
+        if cfg::is_iter_next(self.code.insns[pc]) {
+            let converged = Env::has_active_iter(new) && self.includes(old, new, Exactness::Ranges);
+            return if converged { Again::Converged } else { Again::Different };
+        }
         let may_goto = matches!(self.code.decoded[pc], Ok(Instruction::MayGoto { .. }));
         if may_goto
             && old.state.rounds.may_goto != new.rounds.may_goto
@@ -75,6 +81,19 @@ impl Env<'_> {
             return Again::Circle;
         }
         Again::Different
+    }
+
+    /// Whether the iterator that r1 points to may have more: only then is another round one that will end.
+    fn has_active_iter(state: &State) -> bool {
+        let pointer = state.reg(Reg::R1);
+        let RegType::Stack { frame } = pointer.kind else { return false };
+        let Some(var) = pointer.value.as_const() else { return false };
+        let at = i64::from(pointer.off).saturating_add(var as i64);
+        if !(-(MAX_BPF_STACK as i64)..0).contains(&at) {
+            return false;
+        }
+        let iter = state.frames[usize::from(frame)].stack.slot(locate(at).0).iter;
+        iter.is_some_and(|iter| !iter.drained)
     }
 
     /// A path ended at a kept state: an edge, if that is in a loop.

@@ -7,7 +7,7 @@ use bpfreplay_program::MapSpec;
 
 use super::register::RegText;
 use super::touched::Touched;
-use crate::state::{ByteKind, FrameKind, Held, RegType, Slot, State};
+use crate::state::{ByteKind, FrameKind, Held, Iter, RegType, Slot, State};
 
 /// ` R1=ctx() R10=fp0 fp-8=mmmm0000`, with a space in front: of one frame what is in `shown`.
 pub(super) struct StateText<'a> {
@@ -35,6 +35,11 @@ impl Display for StateText<'_> {
                 continue;
             }
             write!(f, " fp-{}=", 8 * (at + 1))?;
+            if let Some(Iter { id, drained, depth }) = slot.iter {
+                let state = if drained { "drained" } else { "active" };
+                write!(f, "iter_num(ref_id={id},state={state},depth={depth})")?;
+                continue;
+            }
             // The highest address first; a spilled register stands for the bytes below.
             for byte in slot.bytes[slot.spill_size()..].iter().rev() {
                 write!(f, "{}", letter(*byte))?;
@@ -72,5 +77,6 @@ const fn letter(byte: ByteKind) -> char {
         ByteKind::Misc => 'm',
         ByteKind::Zero => '0',
         ByteKind::Spill => 'r',
+        ByteKind::Iter => 'i',
     }
 }

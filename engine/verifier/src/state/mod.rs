@@ -8,4 +8,4 @@ mod stack;
 pub(crate) use frame::{Frame, FrameKind, HistoryEntry, JoinId, StackAccess, State};
 pub(crate) use held::{Held, Lock};
 pub(crate) use reg::{MemSort, PacketRange, RegState, RegType};
-pub(crate) use stack::{ByteKind, Slot, SlotSet, locate};
+pub(crate) use stack::{ByteKind, Iter, Slot, SlotSet, locate};

@@ -40,6 +40,8 @@ pub(crate) enum MemSort {
     Plain,
     /// A reserved record of a ring buffer (linux: MEM_RINGBUF).
     Ringbuf,
+    /// What a kernel function lends, to read (linux: MEM_RDONLY).
+    ReadOnly,
 }
 
 impl RegType {
@@ -69,6 +71,8 @@ impl RegType {
             (RegType::Mem { sort: MemSort::Plain, .. }, true) => "mem_or_null",
             (RegType::Mem { sort: MemSort::Ringbuf, .. }, false) => "ringbuf_mem",
             (RegType::Mem { sort: MemSort::Ringbuf, .. }, true) => "ringbuf_mem_or_null",
+            (RegType::Mem { sort: MemSort::ReadOnly, .. }, false) => "rdonly_mem",
+            (RegType::Mem { sort: MemSort::ReadOnly, .. }, true) => "rdonly_mem_or_null",
             (RegType::MapKey { .. }, _) => "map_key",
             (RegType::Func { .. }, _) => "func",
         }

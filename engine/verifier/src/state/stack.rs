@@ -13,6 +13,19 @@ pub(crate) enum ByteKind {
     Zero,
     /// Part of the slot's spilled register: its byte with the same number.
     Spill,
+    /// Part of the slot's iterator, all of which it is: only the iterator's functions may look at it.
+    Iter,
+}
+
+/// A numbers iterator in a slot (linux: STACK_ITER).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Iter {
+    /// The reference that its destruction releases.
+    pub(crate) id: u32,
+    /// Whether it has said that there is nothing more; it keeps saying so.
+    pub(crate) drained: bool,
+    /// Rounds taken, so that a round is no circle.
+    pub(crate) depth: u32,
 }
 
 /// Eight bytes of stack at an aligned place.
@@ -26,6 +39,8 @@ pub(crate) struct Slot {
     pub(crate) bytes: [ByteKind; 8],
     /// What was spilled here; counts for the bytes that are [`ByteKind::Spill`], which start at byte 0.
     pub(crate) spilled: RegState,
+    /// What the bytes are that are [`ByteKind::Iter`].
+    pub(crate) iter: Option<Iter>,
 }
 
 /// A set of the 64 slots of a frame, bit 0 for fp-8.
@@ -47,7 +62,8 @@ pub(crate) const fn locate(off: i64) -> (usize, usize) {
 }
 
 impl Slot {
-    pub(crate) const EMPTY: Slot = Slot { bytes: [ByteKind::Invalid; 8], spilled: RegState::NOT_INIT };
+    pub(crate) const EMPTY: Slot =
+        Slot { bytes: [ByteKind::Invalid; 8], spilled: RegState::NOT_INIT, iter: None };
 
     /// How many bytes, from the lowest, a spilled register takes; 0 where none is.
     pub(crate) fn spill_size(&self) -> usize {
@@ -68,14 +84,15 @@ impl Slot {
         self.bytes.iter().all(|b| matches!(b, ByteKind::Misc | ByteKind::Invalid))
     }
 
-    /// The spill is no longer whole: its bytes are numbers of unknown value.
+    /// The spill, or the iterator, is no longer whole: its bytes are numbers of unknown value.
     pub(crate) fn break_spill(&mut self) {
         for byte in &mut self.bytes {
-            if *byte == ByteKind::Spill {
+            if matches!(byte, ByteKind::Spill | ByteKind::Iter) {
                 *byte = ByteKind::Misc;
             }
         }
         self.spilled = RegState::NOT_INIT;
+        self.iter = None;
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn local(env: &mut Env<'_>, state: &mut State, off: i32) -> Checked<N
             );
         }
         for effect in global_args::check(env, state, info)? {
-            helper::apply(env, state, effect);
+            helper::apply(env, state, effect)?;
         }
         env.globals.insert(callee);
         if env.code.functions[callee].changes_pkt_data {

@@ -33,7 +33,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
         }
     }
     for effect in effects {
-        apply(env, state, effect);
+        apply(env, state, effect)?;
     }
     if releases && !reference::release(state, ref_obj_id) {
         refuse!(Invalid, "func {}#{id} reference has not been acquired before", proto.name);
@@ -129,9 +129,12 @@ fn find(env: &Env<'_>, id: u32) -> Checked<HelperId> {
     Ok(helper)
 }
 
-pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) {
+pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) -> Checked {
     match effect {
-        Effect::ReadsStack(range) => stack::mark_read(env, state, range),
+        Effect::ReadsStack(range) => {
+            stack::mark_read(env, state, range);
+            stack::readable(state, range)?;
+        }
         Effect::FillsStack(range) => stack::scramble(env, state, range, stack::Extent::Certain),
         Effect::MayFillStack(range) => {
             stack::mark_read(env, state, range);
@@ -144,6 +147,7 @@ pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) {
         Effect::DependsOn(reg) => env.mark_precise(state, reg),
         Effect::SetsLock(lock) => state.held.set_lock(lock),
     }
+    Ok(())
 }
 
 /// The key of an array lookup, if it is a constant on the stack: zero bytes, or a spilled constant of the key's size

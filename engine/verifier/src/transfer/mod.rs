@@ -4,7 +4,9 @@ mod alu;
 mod call;
 mod callback;
 mod helper;
+mod iter_num;
 mod jump;
+mod kfunc;
 mod links;
 mod memory;
 mod packet_load;
@@ -45,9 +47,7 @@ pub(crate) fn execute(env: &mut Env<'_>, state: &mut State, instruction: Instruc
         Instruction::MayGoto { off } => return jump::may_goto(env, state, off),
         Instruction::Call(CallTarget::Helper(id)) => helper::call(env, state, id)?,
         Instruction::Call(CallTarget::Local(off)) => return call::local(env, state, off),
-        Instruction::Call(CallTarget::Kfunc(id)) => {
-            refuse!(Unsupported, "kernel functions are not supported (kfunc with BTF id {id})")
-        }
+        Instruction::Call(CallTarget::Kfunc(id)) => kfunc::call(env, state, id)?,
         // Not in a program as it is given; the scan refuses the opcode.
         Instruction::TailCall => refuse!(Invalid, "unknown opcode f5"),
         Instruction::Exit => return call::exit(env, state),

@@ -12,6 +12,7 @@ use crate::state::{ByteKind, RegState, RegType, Slot, StackAccess, State, locate
 pub(super) fn read(env: &mut Env<'_>, state: &mut State, range: StackRange) -> Checked<RegState> {
     note_depth(env, state, range);
     mark_read(env, state, range);
+    readable(state, range)?;
     if !range.is_fixed() {
         return Ok(read_variable(state, range));
     }
@@ -38,6 +39,18 @@ pub(super) fn read(env: &mut Env<'_>, state: &mut State, range: StackRange) -> C
         return Ok(RegState::constant(0));
     }
     Ok(RegState::scalar(Scalar::UNKNOWN))
+}
+
+/// Iterators are not for programs to look at (linux: check_stack_read_fixed_off()).
+pub(super) fn readable(state: &State, range: StackRange) -> Checked {
+    let stack = &state.frames[range.frame].stack;
+    for off in range.min..range.max + range.size {
+        if stack.byte(off) == ByteKind::Iter {
+            let (at, byte, size) = (range.min, off - range.min, range.size);
+            refuse!(Access, "invalid read from stack off {at}+{byte} size {size}");
+        }
+    }
+    Ok(())
 }
 
 /// Somewhere in the range: zero if all of it is, else any number.

@@ -1,0 +1,31 @@
+//! Calls of kernel functions (linux: check_kfunc_call()).
+
+use bpfreplay_uapi::Kfunc;
+
+use super::iter_num;
+use crate::error::{Checked, refuse};
+use crate::explore::Env;
+use crate::state::State;
+
+pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked {
+    let Some(kfunc) = Kfunc::from_id(id as u32) else {
+        refuse!(Unsupported, "kernel functions by BTF id are not supported (kfunc {id})");
+    };
+    if !kfunc.allowed(env.program.prog_type) {
+        refuse!(Access, "calling kernel function {} is not allowed", kfunc.name());
+    }
+    match kfunc {
+        Kfunc::IterNumNew => iter_num::new(env, state),
+        Kfunc::IterNumNext => iter_num::next(env, state),
+        Kfunc::IterNumDestroy => iter_num::destroy(env, state),
+        Kfunc::DynptrFromSkb
+        | Kfunc::DynptrFromXdp
+        | Kfunc::DynptrSlice
+        | Kfunc::DynptrSliceRdwr
+        | Kfunc::DynptrAdjust
+        | Kfunc::DynptrIsNull
+        | Kfunc::DynptrIsRdonly
+        | Kfunc::DynptrSize
+        | Kfunc::DynptrClone => refuse!(Unsupported, "kernel function {} is not supported", kfunc.name()),
+    }
+}
