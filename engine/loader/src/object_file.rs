@@ -99,7 +99,8 @@ impl Object {
         let references = References::resolve(&elf, btf.as_deref(), &maps, &mut functions, &options.only)?;
 
         let license = license(&elf)?;
-        let btf_bytes: Option<Arc<[u8]>> = btf.as_ref().map(|btf| btf.raw().into());
+        let btf_bytes = btf.as_deref().map(fixup::without_externs).transpose()?;
+        let btf_bytes: Option<Arc<[u8]>> = btf_bytes.map(Into::into);
         let notes = notes(&elf, &functions);
         let slot_attach = slot_attach(&functions);
         let maps: Arc<[MapSpec]> = maps.specs.into();

@@ -92,13 +92,37 @@ pub fn object_trials(object: &Path) -> anyhow::Result<(Vec<Trial>, usize)> {
 fn load(bytes: &[u8], only: &[String]) -> anyhow::Result<Vec<Arc<Program>>> {
     let options = Options { only: only.to_vec(), ..Options::default() };
     let object = Object::parse_with(bytes, &options)?;
-    let maps: Arc<[MapSpec]> = object.maps.iter().map(filled).collect();
     let mut programs = Vec::new();
     for name in only {
         let Some(program) = object.program(name) else { bail!("the loader finds no program {name}") };
-        programs.push(Arc::new(Program { maps: Arc::clone(&maps), ..Program::clone(program) }));
+        programs.push(Program::clone(program));
     }
-    Ok(programs)
+    let used = keep_used_maps(&mut programs);
+    let maps: Arc<[MapSpec]> = used.iter().map(|&map| filled(&object.maps[map])).collect();
+    let with_maps = |program| Arc::new(Program { maps: Arc::clone(&maps), ..program });
+    Ok(programs.into_iter().map(with_maps).collect())
+}
+
+/// Numbers anew the maps that these programs refer to; which they were. An object's other maps, some of types this
+/// engine has not, are not made.
+fn keep_used_maps(programs: &mut [Program]) -> Vec<usize> {
+    let mut used = Vec::new();
+    for program in programs {
+        let mut pc = 0;
+        while pc < program.insns.len() {
+            let insn = &mut program.insns[pc];
+            pc += if insn.is_wide() { 2 } else { 1 };
+            if insn.is_wide() && matches!(insn.src(), 1 | 2) {
+                let map = insn.imm as usize;
+                let at = used.iter().position(|&known| known == map).unwrap_or_else(|| {
+                    used.push(map);
+                    used.len() - 1
+                });
+                insn.imm = at as i32;
+            }
+        }
+    }
+    used
 }
 
 fn filled(spec: &MapSpec) -> MapSpec {

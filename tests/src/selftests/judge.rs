@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use bpfreplay_instance::{Engine, Instance};
 use bpfreplay_program::Program;
-use bpfreplay_runtime::skb::{Bytes, Frame, Hook, Link, TestRun};
-use bpfreplay_runtime::{Context, ExecutionContext, Packet, SKB_LAYOUT};
+use bpfreplay_runtime::skb::{Bytes, Frame, Hook, Layer, Link, TestRun};
+use bpfreplay_runtime::xdp::XdpHook;
+use bpfreplay_runtime::{Context, ExecutionContext, Packet, SKB_LAYOUT, XdpPacket};
+use bpfreplay_uapi::ProgType;
 use bpfreplay_verifier::{LogLevel, Options, verify};
 
 use super::trial::Trial;
@@ -14,6 +16,9 @@ use crate::kernel::{KernelInstance, LoadError};
 
 /// `BPF_F_STRICT_ALIGNMENT`: this engine, as the kernel on x86, has no use for it.
 pub(super) const STRICT_ALIGNMENT: u32 = 1 << 0;
+
+/// When the packet arrives: a program asks whether the clock stands at 0, which the kernel's never does.
+const TIME_NS: u64 = 1_000_000_000;
 
 /// Everyone's word on a trial.
 #[derive(Clone, Debug)]
@@ -161,17 +166,20 @@ fn run_once(
     exec: &mut ExecutionContext,
 ) -> Result<u32, String> {
     let program = instance.program(name).ok_or("the program is not there")?;
-    if !program.verified.program().prog_type.has_skb() {
-        return Err(format!("{} programs are not run here yet", program.verified.program().prog_type.name()));
-    }
-    let frame =
-        Frame { bytes: Bytes::Copied(data), link: Link::Ethernet, wire_len: data.len() as u32, time_ns: 0 };
-    let mut packet = Packet::new();
-    let hook = Hook::TestRun(TestRun::new());
-    let skb = packet.load(frame, &hook).map_err(|_| "the frame was refused")?;
-    let r0 = {
-        let mut batch = exec.batch();
-        program.executable.run(Context::Skb(&mut *skb), &mut batch)
+    let bytes = Bytes::Copied(data);
+    let r0 = match program.executable.info().prog_type {
+        ProgType::Xdp => {
+            let mut packet = XdpPacket::new();
+            let xdp = packet.load(bytes, &XdpHook::TestRun).map_err(|_| "the frame was refused")?;
+            program.executable.run(Context::Xdp(&mut *xdp), &mut exec.batch())
+        }
+        prog_type => {
+            let frame = Frame { bytes, link: Link::Ethernet, wire_len: data.len() as u32, time_ns: TIME_NS };
+            let mut packet = Packet::new();
+            let hook = Hook::TestRun(TestRun::new().at_layer(Layer::of(prog_type)));
+            let skb = packet.load(frame, &hook).map_err(|_| "the frame was refused")?;
+            program.executable.run(Context::Skb(&mut *skb), &mut exec.batch())
+        }
     };
     match exec.fault.take() {
         Some(fault) => Err(format!("fault: {fault:?}")),

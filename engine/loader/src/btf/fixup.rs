@@ -41,6 +41,65 @@ pub(crate) fn fix(btf: &Btf, elf: &Elf<'_>) -> Result<Btf, LoadError> {
 
 /// `info` of a static `BTF_KIND_FUNC`.
 const FUNC_STATIC: u32 = 12 << 24;
+/// `info` of a global one.
+const FUNC_GLOBAL: u32 = FUNC_STATIC | 1;
+/// Bytes of `struct btf_param`.
+const PARAM_SIZE: usize = 8;
+
+/// The bytes with declarations of the kernel's functions in the form the kernel takes: it knows no extern functions, no
+/// parameters without a name, and no functions in data sections. libbpf makes them global, gives names, and puts a
+/// variable in their place (`bpf_object__collect_externs`); which one does not matter, so it is any of the object's.
+pub(crate) fn without_externs(btf: &Btf) -> Result<Vec<u8>, LoadError> {
+    let mut raw = btf.raw().to_vec();
+    let mut stand_in = None;
+    for (id, ty) in btf.types() {
+        if let Kind::Var { ty } = ty.kind
+            && let Some(size) = btf.size_of(ty)?.and_then(|size| u32::try_from(size).ok())
+            && (1..=STAND_IN_MAX).contains(&size)
+        {
+            stand_in = Some((id, size));
+            break;
+        }
+    }
+    let Some((stand_in, size)) = stand_in else { return Ok(raw) };
+    for (_, section) in btf.types() {
+        let Kind::Datasec { vars, .. } = &section.kind else { continue };
+        if btf.name(section)? != ".ksyms" {
+            continue;
+        }
+        put_u32(&mut raw, section.offset + 8, size * vars.len() as u32);
+        for (i, var) in (0u32..).zip(vars) {
+            let extern_fn = btf.get(var.ty)?;
+            if let Kind::Func { proto, .. } = extern_fn.kind {
+                put_u32(&mut raw, extern_fn.offset + 4, FUNC_GLOBAL);
+                name_params(btf, &mut raw, proto, extern_fn.offset)?;
+            }
+            let at = section.offset + TYPE_SIZE + i as usize * SECVAR_SIZE;
+            put_u32(&mut raw, at, stand_in);
+            put_u32(&mut raw, at + 4, i * size);
+            put_u32(&mut raw, at + 8, size);
+        }
+    }
+    Ok(raw)
+}
+
+/// Bytes of the variable that stands for externs: no section of them gets near 4 GiB.
+const STAND_IN_MAX: u32 = 1 << 8;
+
+/// Gives parameters without a name that of the function.
+fn name_params(btf: &Btf, raw: &mut [u8], proto: u32, function: usize) -> Result<(), LoadError> {
+    let proto = btf.get(proto)?;
+    let Kind::FuncProto { params, .. } = &proto.kind else { return Ok(()) };
+    let name: [u8; 4] = std::array::from_fn(|k| raw[function + k]);
+    for (i, _) in params.iter().enumerate() {
+        let at = proto.offset + TYPE_SIZE + i * PARAM_SIZE;
+        let unnamed = raw[at..at + 4] == [0; 4] && raw[at + 4..at + 8] != [0; 4];
+        if unnamed {
+            raw[at..at + 4].copy_from_slice(&name);
+        }
+    }
+    Ok(())
+}
 
 /// The symbol table, by what is looked up in it.
 struct Symbols<'a> {
