@@ -17,7 +17,7 @@ use crate::kernel::{KernelInstance, LoadError};
 /// `BPF_F_STRICT_ALIGNMENT`: this engine, as the kernel on x86, has no use for it.
 pub(super) const STRICT_ALIGNMENT: u32 = 1 << 0;
 
-/// When the packet arrives: a program asks whether the clock stands at 0, which the kernel's never does.
+/// What the clock says: a program asks whether it stands at 0, which the kernel's never does.
 const TIME_NS: u64 = 1_000_000_000;
 
 /// Everyone's word on a trial.
@@ -149,6 +149,7 @@ fn run_ours(engine: Engine, trial: &Trial, programs: &[Arc<Program>], ran: &mut 
     let options = bpfreplay_instance::Options { engine, ..bpfreplay_instance::Options::default() };
     let instance = Instance::from_programs(programs, &options).map_err(|error| error.to_string());
     let mut exec = ExecutionContext::new(0);
+    exec.now_ns = TIME_NS;
     for (at, run) in trial.runs.iter().enumerate() {
         let got = match &instance {
             Ok(instance) => run_once(instance, &programs[0].name, &run.data, &mut exec),
@@ -174,7 +175,7 @@ fn run_once(
             program.executable.run(Context::Xdp(&mut *xdp), &mut exec.batch())
         }
         prog_type => {
-            let frame = Frame { bytes, link: Link::Ethernet, wire_len: data.len() as u32, time_ns: TIME_NS };
+            let frame = Frame { bytes, link: Link::Ethernet, wire_len: data.len() as u32, time_ns: 0 };
             let mut packet = Packet::new();
             let hook = Hook::TestRun(TestRun::new().at_layer(Layer::of(prog_type)));
             let skb = packet.load(frame, &hook).map_err(|_| "the frame was refused")?;

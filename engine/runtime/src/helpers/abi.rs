@@ -104,8 +104,9 @@ fn of_any(helper: HelperId) -> Option<HelperFn> {
         | HelperId::SkcLookupTcp
         | HelperId::SkFullsock
         | HelperId::TcpSock
-        | HelperId::GetListenerSock => no_socket,
-        HelperId::SkRelease | HelperId::SkAssign => needs_socket,
+        | HelperId::GetListenerSock
+        | HelperId::SkStorageGet => no_socket,
+        HelperId::SkRelease | HelperId::SkAssign | HelperId::SkStorageDelete => needs_socket,
         _ => return None,
     })
 }
