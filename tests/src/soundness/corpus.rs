@@ -30,13 +30,13 @@ impl Corpus {
         for (name, case) in verifier_cases() {
             // Programs that take a million steps take them damaged as well.
             if !name.contains("million") {
-                corpus.add(name, Arc::new(verifier_program(&case)));
+                corpus.add(name, &Arc::new(verifier_program(&case)));
             }
         }
         for object in ALL.iter().copied().flatten() {
             let parsed = Object::parse(object.bytes).expect("a shipped object");
             for program in parsed.programs {
-                corpus.add(format!("{}: {}", object.name, program.name), program);
+                corpus.add(format!("{}: {}", object.name, program.name), &program);
             }
         }
         corpus
@@ -50,15 +50,15 @@ impl Corpus {
     pub fn add_selftests(&mut self, built: &Path) -> anyhow::Result<()> {
         for trial in selftests::trials(built)?.0 {
             if let Ok([program, ..]) = trial.programs.as_deref() {
-                self.add(trial.key(), Arc::clone(program));
+                self.add(trial.key(), program);
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, name: String, program: Arc<Program>) {
+    fn add(&mut self, name: String, program: &Arc<Program>) {
         if (1..=SLOTS_MAX).contains(&program.insns.len()) {
-            self.programs.push((name, Arc::new(alone(&program))));
+            self.programs.push((name, Arc::new(alone(program))));
         }
     }
 
