@@ -20,6 +20,7 @@ use bpfreplay_runtime::SKB_LAYOUT;
 use bpfreplay_tests::Kernel;
 use bpfreplay_tests::case::{VerifierCase, verifier_cases, verifier_program};
 use bpfreplay_tests::kernel::KernelInstance;
+use bpfreplay_tests::soundness::{Corpus, Mutator, Random};
 use bpfreplay_verifier::{LogKeep, LogLevel, LogWindow, Options, verify, verify_within};
 
 /// Cases whose logs differ, by part of their name, and why.
@@ -205,6 +206,30 @@ fn first_difference(ours: &[String], theirs: &[String]) -> Option<(String, Strin
     (0..ours.len().max(theirs.len()))
         .map(|n| (line(ours, n), line(theirs, n)))
         .find(|(ours, theirs)| !ours.starts_with(theirs.as_str()))
+}
+
+/// Damaged programs: whatever is written down, the verdict is the same, and a refusal can be explained.
+#[test]
+fn writing_down_changes_no_verdict() {
+    let corpus = Corpus::shipped();
+    let (mut mutator, mut random) = (Mutator { random: Random::new(1) }, Random::new(2));
+    let (mut judged, mut refused) = (0, 0);
+    for (name, original) in corpus.iter() {
+        let donor = Arc::clone(&corpus.any(&mut random).1);
+        let mutant = Arc::new(mutator.mutant(original, &donor));
+        let window = LogWindow { bytes_max: 4096, keep: LogKeep::Head };
+        let verdict = |log| verify_within(Arc::clone(&mutant), &Options { layout: &SKB_LAYOUT, log }, window);
+        let (silent, logged) = (verdict(LogLevel::Off), verdict(LogLevel::All));
+        assert_eq!(silent.is_ok(), logged.is_ok(), "{name}, damaged");
+        judged += 1;
+        if let (Err(silent), Err(logged)) = (silent, logged) {
+            refused += 1;
+            assert_eq!(silent.message, logged.message, "{name}, damaged");
+            assert_eq!(silent.evidence.origin, logged.evidence.origin, "{name}, damaged");
+            assert!(silent.evidence.log.is_empty() && !logged.evidence.log.is_empty());
+        }
+    }
+    assert!(judged > 100 && refused > 20, "{refused} of {judged} refused");
 }
 
 #[test]

@@ -9,8 +9,14 @@ use bpfreplay_loader::{LoadError, Object, Options};
 use bpfreplay_program::Program;
 use bpfreplay_uapi::ProgType;
 
-/// A program of an object, or why it cannot be loaded.
-pub(crate) type Loaded = (String, Result<Arc<Program>, LoadError>);
+/// A program of an object.
+pub(crate) struct Loaded {
+    /// Counted from 1, in the order of the object.
+    pub id: usize,
+    pub name: String,
+    /// The program, or why it cannot be loaded.
+    pub program: Result<Arc<Program>, LoadError>,
+}
 
 /// The programs of an object; of these names only, if there are any.
 ///
@@ -33,21 +39,29 @@ pub(crate) fn programs(
     let parse = |only: &[String]| {
         Object::parse_with(&bytes, &Options { prog_type, only: only.to_vec(), ..Options::default() })
     };
+    let loaded = |name: String, program| {
+        let position = known.iter().position(|known| *known == name);
+        Loaded { id: position.map_or(0, |position| position + 1), name, program }
+    };
     if let Ok(object) = parse(names) {
-        return Ok(object.programs.into_iter().map(|program| (program.name.clone(), Ok(program))).collect());
+        return Ok(object
+            .programs
+            .into_iter()
+            .map(|program| loaded(program.name.clone(), Ok(program)))
+            .collect());
     }
     let wanted = if names.is_empty() { &known } else { names };
     let one = |name: &String| {
-        let loaded = parse(std::slice::from_ref(name)).map(|object| object.programs.into_iter().next());
-        (name.clone(), loaded)
+        let program = parse(std::slice::from_ref(name)).map(|object| object.programs.into_iter().next());
+        (name.clone(), program)
     };
     wanted
         .iter()
         .map(one)
-        .map(|(name, loaded)| match loaded {
-            Ok(Some(program)) => Ok((name, Ok(program))),
+        .map(|(name, program)| match program {
+            Ok(Some(program)) => Ok(loaded(name, Ok(program))),
             Ok(None) => bail!("{file}: program '{name}' is not in what was loaded"),
-            Err(error) => Ok((name, Err(error))),
+            Err(error) => Ok(loaded(name, Err(error))),
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use crate::object;
 const AFTER_HELP: &str = "\
 Forms:
   Programs as `bpftool prog show`, `prog dump xlated linum`, `prog dump jited linum`, maps as
-  `bpftool map show`. Programs and maps are numbered from 1, in the order shown.
+  `bpftool map show`. Programs and maps are numbered from 1, in the order of the object.
   Machine code is in Intel's syntax.
 
 Examples:

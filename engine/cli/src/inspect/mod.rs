@@ -28,7 +28,8 @@ use bpfreplay_verifier::{LogLevel, Options, VerifiedProgram, VerifierError};
 pub(crate) use args::Inspect;
 
 use crate::exit::{Exit, Failure};
-use crate::{complain, object, print, usage};
+use crate::object::{self, Loaded};
+use crate::{complain, print, usage};
 use jited::Function;
 use rows::Row;
 
@@ -62,17 +63,17 @@ enum NotShown {
 pub(crate) fn run(args: &Inspect) -> Result<Exit, Failure> {
     let loaded = object::programs(&args.object, args.prog_type, &args.programs).map_err(usage)?;
     let specs =
-        loaded.iter().find_map(|(_, program)| program.as_ref().ok()).map(|program| program.maps.to_vec());
+        loaded.iter().find_map(|loaded| loaded.program.as_ref().ok()).map(|program| program.maps.to_vec());
     let specs = specs.unwrap_or_default();
     let machine = Machine::new(&args.object, &specs).map_err(usage)?;
     let mut inspected = Inspected { programs: Vec::new(), maps: specs };
     let mut all = true;
-    for (index, (name, program)) in loaded.into_iter().enumerate() {
+    for Loaded { id, name, program } in loaded {
         let shown = program.map_err(NotShown::Load).and_then(|program| {
             let options = Options { layout: &SKB_LAYOUT, log: LogLevel::Off };
             let verified = bpfreplay_verifier::verify(program, &options);
             let verified = verified.map_err(|error| NotShown::Refused(Box::new(error)))?;
-            machine.inspect(index + 1, verified).map_err(NotShown::Jit)
+            machine.inspect(id, verified).map_err(NotShown::Jit)
         });
         match shown {
             Ok(shown) => inspected.programs.push(shown),

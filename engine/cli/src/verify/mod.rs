@@ -21,7 +21,8 @@ use bpfreplay_verifier::{LogLevel, Options, VerifiedProgram, VerifierError};
 pub(crate) use args::Verify;
 
 use crate::exit::{Exit, Failure};
-use crate::{object, print, usage};
+use crate::object::{self, Loaded};
+use crate::{print, usage};
 
 /// One program, judged.
 pub(crate) struct Verdict {
@@ -49,8 +50,8 @@ pub(crate) fn run(args: &Verify) -> Result<Exit, Failure> {
     let level = args.level();
     let verdicts: Vec<Verdict> = programs
         .into_iter()
-        .map(|(name, loaded)| {
-            let judged = match loaded {
+        .map(|Loaded { name, program, .. }| {
+            let judged = match program {
                 Ok(program) => judge(&program, level),
                 Err(error) => Judged::NotLoaded(error),
             };

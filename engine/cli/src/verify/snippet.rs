@@ -46,12 +46,15 @@ fn at_fault<'a>(refused: &'a Refused, title: &'a str) -> Group<'a> {
 
 /// How the register at fault came to be what it is: the instructions that made it, under their lines.
 fn origin(refused: &Refused) -> Option<Group<'_>> {
-    let register = refused.error.evidence.register?;
     let steps = steps(refused);
     if steps.is_empty() {
         return None;
     }
-    let title = format!("how R{} came to be that", register.number());
+    let title =
+        match refused.error.evidence.register.filter(|_| !refused.error.message.contains("alloc_insn=")) {
+            Some(register) => format!("how R{} came to be that", register.number()),
+            None => "it was acquired here".to_owned(),
+        };
     let mut group = Group::with_title(Level::NOTE.secondary_title(title));
     let mut steps = steps.into_iter().peekable();
     while let Some(Step { line, text, .. }) = steps.next() {

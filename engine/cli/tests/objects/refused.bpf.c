@@ -40,6 +40,21 @@ int unbounded(struct __sk_buff *skb)
 	return b[i];
 }
 
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } events SEC(".maps");
+
+SEC("tc")
+int leak(struct __sk_buff *skb)
+{
+	long *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+	if (!record)
+		return 0;
+	*record = skb->len;
+	if (skb->len > 100)
+		return 1;
+	bpf_ringbuf_submit(record, 0);
+	return 0;
+}
+
 SEC("tc")
 int fine(struct __sk_buff *skb)
 {

@@ -6,7 +6,7 @@ const HINTS: &[(&[&str], &str)] = &[
          on only where it is not above: if (ptr + bytes > data_end) return ..;",
     ),
     (
-        &["_or_null'"],
+        &["_or_null'", "_or_null expected=", "null-check it first"],
         "the pointer may be NULL here: compare it with 0 (if (!ptr) return ..;) before it is used",
     ),
     (
@@ -76,10 +76,29 @@ const HINTS: &[(&[&str], &str)] = &[
     (&["cannot use helper"], "the helper is not for programs of this type"),
     (&["GPL-restricted"], "declare a GPL compatible licence: char _license[] SEC(\"license\") = \"GPL\";"),
     (
-        &["pointer arithmetic", "pointer operation", "math between"],
+        &["pointer arithmetic", "math between", "bitwise operator", "tried to subtract pointer"],
         "only adding and subtracting bounded numbers is allowed on pointers, with 64-bit instructions",
     ),
     (&["last insn is not an exit"], "every function ends with a return"),
+    (
+        &["spin_lock-ed region", "while holding a lock", "Locking two"],
+        "between bpf_spin_lock and bpf_spin_unlock there may be no call, no second lock and no return: unlock on every \
+         path first",
+    ),
+    (
+        &["has not been acquired", "must be referenced"],
+        "release what was acquired, once, through a pointer that was not changed",
+    ),
+    (&["should have been in ["], "return one of the values this program type allows, on every path"),
+    (
+        &["zero-terminated", "not point to a readonly map"],
+        "the string must be constant (static const char) and end in 0",
+    ),
+    (
+        &["map forbidden"],
+        "the map is read-only (or write-only) for programs: data that changes belongs in .data or .bss",
+    ),
+    (&["too deep"], "eight functions may call each other; with tail calls more can follow one another"),
     (&["type=scalar expected="], "the helper wants a pointer here; a number was passed"),
     (&[" expected="], "the helper wants another kind of pointer here"),
 ];

@@ -66,6 +66,12 @@ pub(crate) fn register_at_fault(code: &Code, pc: usize, message: &str) -> Option
     })
 }
 
+/// Where the reference was acquired that is not released: `Unreleased reference id=2 alloc_insn=5`.
+pub(crate) fn acquired_at(message: &str) -> Option<u32> {
+    let (_, rest) = message.split_once("alloc_insn=")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 fn named(message: &str) -> Option<Reg> {
     let numbers =
         message.split(|c: char| !c.is_ascii_alphanumeric()).filter_map(|word| word.strip_prefix('R'));

@@ -269,7 +269,10 @@ impl<'a> Env<'a> {
     fn circumstances(&self, state: &State, message: &str) -> Circumstances {
         let registers = diagnose::registers(self.program, self.code, self.pc, state);
         let register = diagnose::register_at_fault(self.code, self.pc, message);
-        let origin = register.map_or_else(Vec::new, |reg| self.origin(state, reg));
+        let origin = match diagnose::acquired_at(message) {
+            Some(pc) => vec![pc],
+            None => register.map_or_else(Vec::new, |reg| self.origin(state, reg)),
+        };
         Circumstances { registers, register, origin }
     }
 

@@ -1,0 +1,118 @@
+//! `bpfreplay inspect --json` beside the installed bpftool's output for the same object, loaded into the kernel.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Map, Value};
+
+/// What bpftool shows of the kernel that an object does not have.
+const KERNELS_OWN: &[&str] = &["loaded_at", "uid", "orphaned", "bytes_memlock", "btf_id", "pinned", "pids"];
+/// What an object's maps show only once programs are loaded.
+const OF_OWNERS: &[&str] = &["owner_prog_type", "owner_jited"];
+/// What only ours shows, besides.
+const OURS: &[&str] = &["dump_xlated", "dump_jited"];
+
+/// Programs in bpffs, taken out at the end.
+struct Pins(PathBuf);
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn the_same_as_bpftool_says() {
+    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/objects/listing.bpf.o");
+    let pins = Pins(PathBuf::from(format!("/sys/fs/bpf/bpfreplay_inspect_{}", std::process::id())));
+    let dir = pins.0.display().to_string();
+    let loaded = Command::new("bpftool").args(["prog", "loadall"]).arg(&object).arg(&dir).output();
+    match loaded {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => return skipped(&String::from_utf8_lossy(&output.stderr)),
+        Err(error) => return skipped(&error.to_string()),
+    }
+    let theirs =
+        json(Command::new("bpftool").args(["-j", "prog", "show", "pinned", &format!("{dir}/entry")]));
+    let dumped = json(Command::new("bpftool").args([
+        "-j",
+        "prog",
+        "dump",
+        "xlated",
+        "pinned",
+        &format!("{dir}/entry"),
+        "linum",
+    ]));
+    let ours = json(Command::new(env!("CARGO_BIN_EXE_bpfreplay")).args(["inspect", "--json"]).arg(&object));
+    let program = &ours["programs"][0];
+
+    for key in ["type", "name", "tag", "gpl_compatible", "jited"] {
+        assert_eq!(program[key], theirs[key], "{key}");
+    }
+    assert_eq!(keys(program, OURS), keys(&theirs, KERNELS_OWN), "keys of a program");
+    assert_eq!(lines(&program["dump_xlated"]), lines(&dumped), "prototypes and source lines, in order");
+    assert_eq!(
+        stable(&program["dump_xlated"]),
+        stable(&dumped),
+        "instructions that no layout or map number is in"
+    );
+
+    for (ours, id) in ours["maps"].as_array().unwrap().iter().zip(in_our_order(program, &theirs)) {
+        let theirs = json(Command::new("bpftool").args(["-j", "map", "show", "id", &id.to_string()]));
+        let besides: Vec<&str> = KERNELS_OWN.iter().chain(OF_OWNERS).copied().collect();
+        assert_eq!(keys(ours, &[]), keys(&theirs, &besides), "keys of a map");
+        for key in ["type", "flags", "bytes_key", "bytes_value", "max_entries", "frozen"] {
+            assert_eq!(ours[key], theirs[key], "{key} of {}", ours["name"]);
+        }
+    }
+}
+
+fn skipped(why: &str) {
+    assert!(std::env::var_os("BPFREPLAY_NO_SKIP").is_none(), "bpftool cannot load here: {why}");
+    let _ = writeln!(std::io::stderr(), "skipped: inspect beside bpftool: {why}");
+}
+
+fn json(command: &mut Command) -> Value {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{command:?}: {error}: {text}"))
+}
+
+fn keys<'a>(object: &'a Value, besides: &[&str]) -> BTreeSet<&'a str> {
+    let object: &Map<String, Value> = object.as_object().unwrap();
+    object.keys().map(String::as_str).filter(|key| !besides.contains(key)).collect()
+}
+
+/// Everything above instructions; the compiler's path of the file is the same for both.
+fn lines(dump: &Value) -> Vec<Vec<&Value>> {
+    let rows = dump.as_array().unwrap().iter();
+    rows.filter(|row| row.get("src").is_some() || row.get("proto").is_some())
+        .map(|row| ["proto", "src", "file", "line_num", "line_col"].iter().map(|key| &row[*key]).collect())
+        .collect()
+}
+
+/// Instructions without context accesses, map numbers, calls of helpers (inlined there) and jumps over them.
+fn stable(dump: &Value) -> Vec<&str> {
+    let disasm = dump.as_array().unwrap().iter().map(|row| row["disasm"].as_str().unwrap());
+    let varies = |text: &&str| {
+        let context = ["(r6 +", "(r1 +"].iter().any(|base| text.contains(base)) && text.contains("= *(");
+        context
+            || text.contains("map[id:")
+            || text.contains("call ")
+            || text.contains("r0 == 0x0")
+            || *text == "(07) r0 += 56"
+    };
+    disasm.filter(|text| !varies(text)).collect()
+}
+
+/// The kernel's numbers of the maps, in the order of ours: programs name them in the same order.
+fn in_our_order(ours: &Value, theirs: &Value) -> Vec<u64> {
+    let numbers = |program: &Value| -> Vec<u64> {
+        program["map_ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap()).collect()
+    };
+    let mut pairs: Vec<(u64, u64)> = numbers(ours).into_iter().zip(numbers(theirs)).collect();
+    pairs.sort_unstable();
+    pairs.into_iter().map(|(_, theirs)| theirs).collect()
+}
