@@ -85,7 +85,9 @@ pub enum ArgKind {
         /// `arg:nonnull`: callers must not pass NULL.
         nonnull: bool,
     },
-    /// Anything else; a global function with one is refused.
+    /// What Linux does not take of global functions, in its words.
+    Invalid(String),
+    /// What Linux takes and this engine does not: a global function with one is refused.
     Other(String),
 }
 

@@ -126,6 +126,7 @@ fn arguments(env: &mut Env<'_>, frame: &mut Frame, info: &FuncInfo) -> Checked {
                     ..RegState::pointer(RegType::Mem { size: *size, sort: MemSort::Plain })
                 }
             }
+            ArgKind::Invalid(message) => refuse!(Invalid, "{message}"),
             ArgKind::Other(what) => {
                 refuse!(Unsupported, "{} of global function {} is not supported", what, info.name)
             }

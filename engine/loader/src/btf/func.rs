@@ -33,36 +33,84 @@ pub(crate) fn signature(btf: &Btf, id: u32, prog_type: ProgType) -> Result<Optio
     Ok(Some(Signature { linkage, ret, args }))
 }
 
+/// The tags of an argument (`__arg_ctx` and its kin).
+#[derive(Default)]
+struct Tags {
+    ctx: bool,
+    nonnull: bool,
+    nullable: bool,
+}
+
 fn arg_kind(btf: &Btf, func: u32, index: u32, ty: u32, prog_type: ProgType) -> Result<ArgKind, LoadError> {
-    let (mut ctx, mut nonnull) = (false, false);
+    let mut tags = Tags::default();
     for tag in btf.decl_tags(func, Some(index)) {
         match tag.strip_prefix("arg:") {
-            Some("ctx") => ctx = true,
-            Some("nonnull") => nonnull = true,
-            Some("nullable") | None => {}
-            Some(other) => return Ok(ArgKind::Other(format!("tagged arg:{other}"))),
+            Some("ctx") => tags.ctx = true,
+            Some("nonnull") => tags.nonnull = true,
+            Some("nullable") => tags.nullable = true,
+            Some(known @ ("trusted" | "untrusted" | "arena")) => {
+                return Ok(ArgKind::Other(format!("tagged arg:{known}")));
+            }
+            Some(_) => return Ok(ArgKind::Invalid(format!("arg#{index} has unsupported set of tags"))),
+            None => {}
         }
     }
     let (_, resolved) = btf.resolve(ty)?;
     let pointee = match resolved.kind {
-        Kind::Int { .. } | Kind::Enum { .. } => return Ok(ArgKind::Scalar),
         Kind::Ptr(pointee) => pointee,
-        _ => return Ok(ArgKind::Other("neither a scalar nor a pointer".to_owned())),
+        _ if tags.ctx || tags.nonnull || tags.nullable => {
+            return Ok(ArgKind::Invalid(format!("arg#{index} has pointer tag, but is not a pointer type")));
+        }
+        Kind::Int { .. } | Kind::Enum { .. } => return Ok(ArgKind::Scalar),
+        _ => {
+            let (kind, name) = (kind_name(&resolved.kind), btf.name(btf.get(func)?)?);
+            let message = format!("Arg#{index} type {kind} in {name}() is not supported yet.");
+            return Ok(ArgKind::Invalid(message));
+        }
     };
-    if ctx || is_context(btf, pointee, prog_type)? {
-        return Ok(ArgKind::Ctx);
+    let combined = || ArgKind::Invalid(format!("arg#{index} has invalid combination of tags"));
+    if tags.ctx || is_context(btf, pointee, prog_type)? {
+        return Ok(if tags.nonnull || tags.nullable { combined() } else { ArgKind::Ctx });
     }
     let (_, target) = btf.resolve(pointee)?;
     let name = btf.name(target)?;
     if name == "bpf_dynptr" {
         return Ok(ArgKind::Other("a dynptr".to_owned()));
     }
+    if tags.nullable {
+        return Ok(combined());
+    }
     match btf.size_of(pointee)?.and_then(|size| u32::try_from(size).ok()) {
-        Some(size) if size > 0 => Ok(ArgKind::Mem { size, nonnull }),
+        Some(size) if size > 0 => Ok(ArgKind::Mem { size, nonnull: tags.nonnull }),
         _ => {
-            let name = if matches!(target.kind, Kind::Void) { "void" } else { name };
-            Ok(ArgKind::Other(format!("a pointer to '{name}', whose size is not known")))
+            let kind = kind_name(&target.kind);
+            Ok(ArgKind::Invalid(format!(
+                "arg#{index} reference type('{kind} {name}') size cannot be determined: -22"
+            )))
         }
+    }
+}
+
+/// The kernel's word for the kind of a type.
+fn kind_name(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Void => "UNKNOWN",
+        Kind::Int { .. } => "INT",
+        Kind::Ptr(_) => "PTR",
+        Kind::Array { .. } => "ARRAY",
+        Kind::Struct { union: false, .. } => "STRUCT",
+        Kind::Struct { union: true, .. } => "UNION",
+        Kind::Enum { enum64: false, .. } => "ENUM",
+        Kind::Enum { enum64: true, .. } => "ENUM64",
+        Kind::Fwd => "FWD",
+        Kind::Typedef(_) => "TYPEDEF",
+        Kind::Modifier(_) => "CONST",
+        Kind::Func { .. } => "FUNC",
+        Kind::FuncProto { .. } => "FUNC_PROTO",
+        Kind::Var { .. } => "VAR",
+        Kind::Datasec { .. } => "DATASEC",
+        Kind::Float { .. } => "FLOAT",
+        Kind::DeclTag { .. } => "DECL_TAG",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Arguments of global functions, which are verified on their own (linux: btf_check_subprog_call()).
 
 use bpfreplay_isa::Reg;
-use bpfreplay_program::{ArgKind, FuncInfo};
+use bpfreplay_program::{ArgKind, FuncInfo, ReturnKind};
 use bpfreplay_uapi::MemAccess;
 
 use super::context;
@@ -14,11 +14,27 @@ use crate::explore::Env;
 use crate::state::{RegState, RegType, State};
 
 /// The arguments of a call to a global function; what it does with memory it is handed is not known.
-pub(crate) fn check(env: &Env<'_>, state: &State, info: &FuncInfo) -> Checked<Vec<Effect>> {
-    let mut effects = Vec::new();
-    if info.args.len() > Reg::ARGS.len() {
-        refuse!(Invalid, "global function {} has {} arguments, limit 5", info.name, info.args.len());
+pub(crate) fn check(env: &Env<'_>, state: &State, callee: usize, info: &FuncInfo) -> Checked<Vec<Effect>> {
+    prototype(info).and_then(|()| arguments(env, state, info)).map_err(|mut refusal| {
+        refusal.message += &format!("\nCaller passes invalid args into func#{callee} ('{}')", info.name);
+        refusal
+    })
+}
+
+/// What the kernel takes of global functions (linux: btf_prepare_func_args()).
+pub(crate) fn prototype(info: &FuncInfo) -> Checked {
+    let (name, args) = (&info.name, info.args.len());
+    if args > Reg::ARGS.len() {
+        refuse!(Invalid, "Global function {name}() with {args} > 5 args. Buggy compiler.");
     }
+    if info.ret != ReturnKind::Scalar {
+        refuse!(Invalid, "Global function {name}() doesn't return scalar. Only those are supported.");
+    }
+    Ok(())
+}
+
+fn arguments(env: &Env<'_>, state: &State, info: &FuncInfo) -> Checked<Vec<Effect>> {
+    let mut effects = Vec::new();
     for (index, (arg, reg)) in info.args.iter().zip(Reg::ARGS).enumerate() {
         let value = *state.reg(reg);
         let n = reg.number();
@@ -50,6 +66,7 @@ pub(crate) fn check(env: &Env<'_>, state: &State, info: &FuncInfo) -> Checked<Ve
                 }
                 effects.extend(memory(env, (reg, &value), piece)?);
             }
+            ArgKind::Invalid(message) => refuse!(Invalid, "{message}"),
             ArgKind::Other(what) => {
                 refuse!(Unsupported, "arg#{index} of global function {}: {what} is not supported", info.name)
             }

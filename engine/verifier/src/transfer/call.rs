@@ -24,7 +24,7 @@ pub(super) fn local(env: &mut Env<'_>, state: &mut State, off: i32) -> Checked<N
                 "global function calls are not allowed while holding a lock,\nuse static function instead"
             );
         }
-        for effect in global_args::check(env, state, info)? {
+        for effect in global_args::check(env, state, callee, info)? {
             helper::apply(env, state, effect)?;
         }
         env.globals.insert(callee);
