@@ -129,12 +129,21 @@ pub const ORACLE: &[Object] = &[
     object!("map_hash", "hash and per-CPU hash that fill up"),
     object!("map_types", "maps of every key and value type, as bpftool dumps them"),
     object!("nat_rewrite", "a NAT by skb_store_bytes and csum_replace"),
+    object!(
+        "other_hooks",
+        ["other_hooks", "cgroup_ingress", "lwt_input", "lwt_transmit"],
+        "packets seen from the network header on: a socket filter, cgroup_skb, lwt"
+    ),
     object!("packet_store", "stores into the packet by direct access"),
     object!("skb_hash", "set_hash, set_hash_invalid, pull_data"),
     object!(
         "skb_room",
         ["skb_room", "skb_room_limits"],
         "packets that grow, shrink and change their headers"
+    ),
+    object!(
+        "strings",
+        "numbers, strings, formats, memory at an address; devices and tunnels that are not there"
     ),
     object!("subprograms", "static functions with pointers to stack and packet"),
     object!("tail_call_fail", ["tail_call_fail", "again", "leaf"], "tail calls that fail, and the limit"),

@@ -80,7 +80,12 @@ impl Format for Paths {
             Ok(ran) => {
                 let path: Vec<&str> = ran.path.iter().map(|prog| self.programs.name(*prog)).collect();
                 let verdict = verdict_name(ran.action);
-                format!("{}: {} stripped, {verdict}: {}\n", record.number, ran.skb.mark, path.join(" > "))
+                format!(
+                    "{}: {} stripped, {verdict}: {}\n",
+                    record.number,
+                    ran.packet.skb().map_or(0, |skb| skb.mark),
+                    path.join(" > ")
+                )
             }
             Err(refusal) => format!("{}: refused: {refusal}\n", record.number),
         };

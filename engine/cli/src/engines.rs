@@ -3,18 +3,15 @@
 use std::fs;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bpfreplay_instance::{Engine, Instance, Load, Options};
 use bpfreplay_loader::Object;
 use bpfreplay_parsers::PARSER_DPA;
-use bpfreplay_replay::{EngineSetup, Pipeline, Programs, RecordMaps};
-use bpfreplay_runtime::skb::{self, Device, Stamp, TestRun, TestRunContext};
-use bpfreplay_tc::{Direction, Filter, Hook};
-use bpfreplay_uapi::ProgType;
+use bpfreplay_replay::{EngineSetup, Programs, RecordMaps};
+use bpfreplay_runtime::skb;
 
-use crate::complain;
 use crate::hiargs::{ObjectSource, ReplayArgs};
-use crate::lowargs;
+use crate::{complain, lowargs, places};
 
 /// Everything that runs frames.
 #[derive(Debug)]
@@ -36,7 +33,8 @@ impl Engines {
             lowargs::Engine::Interpreter => &[Engine::Interpreter],
             lowargs::Engine::Both => &[Engine::Jit, Engine::Interpreter],
         };
-        let mut engines_ready = Engines { instances: Vec::new(), setups: Vec::new(), hook: hook(args.hook) };
+        let (mut instances, mut setups) = (Vec::new(), Vec::new());
+        let mut hook = skb::Hook::Egress(skb::Device::default());
         for engine in engines {
             let options = Options {
                 engine: *engine,
@@ -48,10 +46,14 @@ impl Engines {
                 ..Options::default()
             };
             let instance = Instance::load(&object, &options).with_context(|| name.clone())?;
-            engines_ready.setups.push(setup(&instance, args.hook)?);
-            engines_ready.instances.push(instance);
+            hook = places::hook(args.hook, instance.entry().info().prog_type);
+            let pipeline = places::pipeline(instance.entry(), args.hook)?;
+            let programs = instance.programs().iter().map(|program| program.executable.info().clone());
+            let programs = Arc::new(Programs::new(programs));
+            setups.push(EngineSetup { pipeline, programs, records: RecordMaps::new(instance.maps()) });
+            instances.push(instance);
         }
-        Ok(engines_ready)
+        Ok(Engines { instances, setups, hook })
     }
 }
 
@@ -73,43 +75,4 @@ fn entry(args: &ReplayArgs) -> Option<String> {
         (None, ObjectSource::Embedded) => Some(PARSER_DPA.entry.to_owned()),
         (entry, _) => entry.clone(),
     }
-}
-
-fn hook(hook: lowargs::Hook) -> skb::Hook {
-    match hook {
-        // The capture's clock is the only one a replay has: programs that look at tstamp should find it there.
-        lowargs::Hook::Ingress => skb::Hook::Ingress(Device { stamp: Stamp::Capture, ..Device::default() }),
-        lowargs::Hook::Egress => skb::Hook::Egress(Device::default()),
-        // As with ctx_out, which is how bpftool gets at mark, priority and cb: wire_len is the frame's length.
-        lowargs::Hook::TestRun => skb::Hook::TestRun(
-            TestRun::with_context(TestRunContext::default()).expect("a context of zeroes is in range"),
-        ),
-    }
-}
-
-fn setup(instance: &Instance, hook: lowargs::Hook) -> anyhow::Result<EngineSetup> {
-    let entry = instance.entry();
-    let info = entry.info();
-    if !matches!(info.prog_type, ProgType::SchedCls | ProgType::SchedAct) {
-        bail!(
-            "program '{}' is of type {}; frames are replayed through {} and {} programs",
-            info.name,
-            info.prog_type.name(),
-            ProgType::SchedCls.name(),
-            ProgType::SchedAct.name()
-        );
-    }
-    let clsact = |direction| -> anyhow::Result<Pipeline> {
-        let mut hook = Hook::new(direction);
-        hook.add(Filter::direct_action(Arc::clone(entry)))?;
-        Ok(Pipeline::Tc(hook))
-    };
-    let pipeline = match hook {
-        lowargs::Hook::Ingress => clsact(Direction::Ingress)?,
-        lowargs::Hook::Egress => clsact(Direction::Egress)?,
-        lowargs::Hook::TestRun => Pipeline::TestRun(Arc::clone(entry)),
-    };
-    let programs = instance.programs().iter().map(|program| program.executable.info().clone());
-    let records = RecordMaps::new(instance.maps());
-    Ok(EngineSetup { pipeline, programs: Arc::new(Programs::new(programs)), records })
 }

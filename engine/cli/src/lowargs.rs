@@ -21,7 +21,7 @@ pub(crate) struct LowArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run captures through a tc program and report what became of the frames
+    /// Run captures through a program and report what became of the frames
     Replay(Replay),
     /// Say what the kernel's verifier would say of the programs of an object, and why
     Verify(Verify),
@@ -106,7 +106,8 @@ pub(crate) struct Replay {
 
     /// Write every frame as captured, with its verdict (epb_verdict) and a comment naming its path
     ///
-    /// In Wireshark the verdict is frame.verdict.ebpf_tc, the comment frame.comment.
+    /// In Wireshark the verdict is frame.verdict.ebpf_tc or frame.verdict.ebpf_xdp, the comment frame.comment. Of a socket
+    /// filter it is what the socket is given: no dropped frames, others cut to the bytes kept.
     #[arg(long, value_name = "FILE.pcapng")]
     pub write: Option<PathBuf>,
 
@@ -155,11 +156,13 @@ pub(crate) enum Engine {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Hook {
-    /// tc ingress, direct action: the outer VLAN tag is in the metadata, wire_len is without the Ethernet header
+    /// Frames come in. tc (direct action) and packet sockets: the outer VLAN tag is in the metadata, wire_len is without
+    /// the Ethernet header. XDP: the frame as it was on the wire
     #[default]
     Ingress,
-    /// tc egress, direct action: tags stay in the bytes
+    /// Frames go out, tc (direct action) and packet sockets: tags stay in the bytes
     Egress,
-    /// As BPF_PROG_TEST_RUN: frames of 14 to 3712 bytes, pkt_type as on the loopback device, any return value
+    /// As BPF_PROG_TEST_RUN, of cgroup_skb and lwt programs too: frames of 14 to 3712 bytes (XDP: 73152), pkt_type as on
+    /// the loopback device, any return value
     TestRun,
 }

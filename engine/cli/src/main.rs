@@ -18,6 +18,7 @@ mod lowargs;
 mod object;
 mod outputs;
 mod overwriting;
+mod places;
 mod progress;
 mod replay;
 mod report;

@@ -19,6 +19,8 @@ pub(crate) struct Counters {
     pub faulted: u64,
     pub not_run: u64,
     pub restarts: u64,
+    /// Bytes that sockets were given.
+    pub kept: u64,
 }
 
 impl Counters {

@@ -5,7 +5,7 @@ use std::fmt;
 use bpfreplay_runtime::skb::Header;
 use bpfreplay_runtime::{ProgramId, SkBuff};
 
-use crate::frame::Refusal;
+use crate::frame::{PacketView, Refusal};
 use crate::pipeline::PipelineResult;
 use crate::programs::Programs;
 use crate::records::{Record, Records};
@@ -31,7 +31,7 @@ impl fmt::Display for Difference {
 
 /// How one engine left a frame.
 pub(crate) struct Left<'a> {
-    pub outcome: Result<(PipelineResult, &'a SkBuff), Refusal>,
+    pub outcome: Result<(PipelineResult, PacketView<'a>), Refusal>,
     pub path: &'a [ProgramId],
     pub faulted: bool,
     pub programs: &'a Programs,
@@ -42,13 +42,26 @@ pub(crate) struct Left<'a> {
 pub(crate) fn compare(frame: u64, first: &Left<'_>, second: &Left<'_>) -> Option<Box<Difference>> {
     let mut fields = Fields::default();
     match (&first.outcome, &second.outcome) {
-        (Ok((a, skb_a)), Ok((b, skb_b))) => {
+        (Ok((a, packet_a)), Ok((b, packet_b))) => {
             fields.numbers("return value", a.retval.into(), b.retval.into());
             fields.numbers("verdict", a.action.into(), b.action.into());
             fields.numbers("restarts", a.restarts.into(), b.restarts.into());
-            fields.packets(skb_a.packet(), skb_b.packet());
-            for ((name, a), (_, b)) in context(skb_a).into_iter().zip(context(skb_b)) {
-                fields.numbers(name, a.into(), b.into());
+            let [linear_a, rest_a] = packet_a.parts();
+            let [linear_b, rest_b] = packet_b.parts();
+            fields.bytes("packet", linear_a, linear_b);
+            fields.bytes("fragments", rest_a, rest_b);
+            match (packet_a, packet_b) {
+                (PacketView::Skb(a), PacketView::Skb(b)) => {
+                    for ((name, a), (_, b)) in context(a).into_iter().zip(context(b)) {
+                        fields.numbers(name, a.into(), b.into());
+                    }
+                }
+                (PacketView::Xdp(a), PacketView::Xdp(b)) => {
+                    fields.bytes("metadata", a.metadata(), b.metadata());
+                }
+                (PacketView::Skb(_), PacketView::Xdp(_)) | (PacketView::Xdp(_), PacketView::Skb(_)) => {
+                    fields.numbers("kind of context", 0, 1);
+                }
             }
         }
         (Err(a), Err(b)) if a == b => {}
@@ -82,11 +95,13 @@ impl Fields {
         }
     }
 
-    fn packets(&mut self, first: &[u8], second: &[u8]) {
-        self.numbers("packet length", first.len() as i128, second.len() as i128);
+    fn bytes(&mut self, what: &str, first: &[u8], second: &[u8]) {
+        if first.len() != second.len() {
+            self.numbers(&format!("{what} length"), first.len() as i128, second.len() as i128);
+        }
         if let Some(at) = first.iter().zip(second).position(|(a, b)| a != b) {
             let hex = |byte: u8| format!("{byte:#04x}");
-            self.0.push((format!("packet byte {at}"), hex(first[at]), hex(second[at])));
+            self.0.push((format!("{what} byte {at}"), hex(first[at]), hex(second[at])));
         }
     }
 }

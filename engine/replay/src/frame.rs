@@ -2,7 +2,7 @@ use std::fmt;
 
 use bpfreplay_runtime::helpers::Trace;
 use bpfreplay_runtime::skb::Refused;
-use bpfreplay_runtime::{ProgramId, SkBuff};
+use bpfreplay_runtime::{ProgramId, SkBuff, XdpBuff};
 use bpfreplay_tc::DropReason;
 
 use crate::records::{Record, Records};
@@ -76,7 +76,8 @@ impl FrameRecord<'_> {
 pub struct Ran<'a> {
     /// r0 of the last program, as u32.
     pub retval: u32,
-    /// The verdict, `TC_ACT_*`. With the test-run hook, the return value.
+    /// The verdict, as [`Programs::verdict_name`](crate::Programs::verdict_name) names it: `TC_ACT_*`, `XDP_*`, what
+    /// became of a frame at a socket. With the test-run hook, the return value (of a socket filter what it comes to).
     pub action: i32,
     /// Why it was dropped.
     pub drop_reason: Option<DropReason>,
@@ -84,6 +85,49 @@ pub struct Ran<'a> {
     pub path: &'a [ProgramId],
     /// Tail calls among them.
     pub tail_calls: u32,
+    /// Of a socket filter, how many bytes of the packet the socket is given.
+    pub kept: Option<u32>,
     /// The packet and its context after the run.
-    pub skb: &'a SkBuff,
+    pub packet: PacketView<'a>,
+}
+
+/// A packet and its context after a run.
+#[derive(Clone, Copy, Debug)]
+pub enum PacketView<'a> {
+    /// With a `struct __sk_buff`.
+    Skb(&'a SkBuff),
+    /// With a `struct xdp_md`.
+    Xdp(&'a XdpBuff),
+}
+
+impl<'a> PacketView<'a> {
+    /// The context, if it is a `struct __sk_buff`.
+    #[must_use]
+    pub fn skb(self) -> Option<&'a SkBuff> {
+        match self {
+            PacketView::Skb(skb) => Some(skb),
+            PacketView::Xdp(_) => None,
+        }
+    }
+
+    /// The packet's bytes: the linear part and what lies beyond it.
+    #[must_use]
+    pub fn parts(self) -> [&'a [u8]; 2] {
+        match self {
+            PacketView::Skb(skb) => [skb.packet(), &[]],
+            PacketView::Xdp(xdp) => [xdp.linear(), xdp.fragments()],
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.parts().iter().map(|part| part.len()).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
 }

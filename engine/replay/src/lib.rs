@@ -1,4 +1,4 @@
-//! Captures in, every frame through a tc hook on one of N workers, a report and ordered outputs out.
+//! Captures in, every frame through a hook (tc, XDP, a socket's filter) on one of N workers, a report and ordered outputs out.
 //!
 //! ```text
 //!   capture ─Source─▶ Block of frames ─Steering─▶ Worker ─▶ Pipeline (hook, program) ─▶ counters, histogram
@@ -22,6 +22,7 @@ mod difference;
 mod flow;
 mod frame;
 mod maps;
+mod packets;
 mod pipeline;
 mod programs;
 mod records;
@@ -34,10 +35,10 @@ mod worker;
 
 pub use difference::Difference;
 pub use flow::Steering;
-pub use frame::{FrameRecord, Ran, Refusal};
+pub use frame::{FrameRecord, PacketView, Ran, Refusal};
 pub use maps::{compare_maps, values_by_cpu, write_maps};
 pub use pipeline::Pipeline;
-pub use programs::{Programs, verdict_name};
+pub use programs::{Programs, VerdictKind, kept, verdict_name};
 pub use records::{Record, RecordCount, RecordMaps};
 pub use replay::{MAX_WORKERS, Progress, Replay};
 pub use report::Report;

@@ -294,6 +294,7 @@ fn report(
         faulted: 0,
         not_run: 0,
         restarts: 0,
+        kept: 0,
         runs: BTreeMap::new(),
         tail_calls: BTreeMap::new(),
         tail_call_failures: TailCallFailures::default(),

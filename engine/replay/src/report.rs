@@ -35,6 +35,8 @@ pub struct Report {
     pub not_run: u64,
     /// Restarts of classifications.
     pub restarts: u64,
+    /// Bytes that a socket filter kept of frames.
+    pub kept: u64,
     /// Runs by program.
     pub runs: BTreeMap<ProgramId, u64>,
     /// Tail calls taken.
@@ -70,6 +72,7 @@ impl Report {
         self.bytes += counters.bytes;
         self.snapped += counters.snapped;
         self.restarts += counters.restarts;
+        self.kept += counters.kept;
         self.faulted += counters.faulted;
         self.not_run += counters.not_run;
         self.other_verdicts += counters.verdicts.beyond_limit();

@@ -2,18 +2,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use bpfreplay_runtime::skb::{self, Bytes, Link};
-use bpfreplay_runtime::{Batch, ExecutionContext, Packet, SkBuff};
+use bpfreplay_runtime::skb;
+use bpfreplay_runtime::{Batch, ExecutionContext};
 use hdrhistogram::Histogram;
 
 use crate::counters::Counters;
 use crate::difference::{self, Difference, Left};
-use crate::frame::{FrameRecord, Ran, Refusal};
-use crate::pipeline::{Pipeline, PipelineResult};
+use crate::frame::{FrameRecord, PacketView, Ran, Refusal};
+use crate::packets::PacketMemory;
+use crate::pipeline::{self, Pipeline, PipelineResult};
 use crate::programs::Programs;
 use crate::records::{RecordMaps, Records};
 use crate::sink::{Format, Part};
-use crate::source::{Block, Frame, LinkType, as_ethernet};
+use crate::source::{Block, Frame, LinkType};
 use crate::tally::Tally;
 
 /// One frame in so many is timed: reading the clock twice takes longer than the frame.
@@ -22,6 +23,9 @@ pub const SAMPLE_EVERY: u32 = 64;
 const LATENCY_DIGITS: u8 = 2;
 /// The longest latency kept, in ns; longer ones count as this: a minute.
 const LATENCY_MAX_NS: u64 = 60_000_000_000;
+
+/// A packet that goes out, as taps see it.
+const PACKET_OUTGOING: u8 = 4;
 
 /// A histogram for the latencies of frames, in ns.
 pub(crate) fn latency_histogram() -> Histogram<u64> {
@@ -67,16 +71,8 @@ pub(crate) struct Lane<'a> {
     memory: PacketMemory,
 }
 
-/// Where a worker's packets are.
-struct PacketMemory {
-    packet: Packet,
-    /// A frame with the Ethernet header it was given.
-    rebuilt: Vec<u8>,
-    in_place: bool,
-}
-
 /// How a frame went: what the pipeline says, and the packet it left.
-type Outcome<'f> = Result<(PipelineResult, &'f SkBuff), Refusal>;
+type Outcome<'f> = Result<(PipelineResult, PacketView<'f>), Refusal>;
 
 impl<'a> Worker<'a> {
     pub(crate) fn new(shared: &'a Shared<'a>, cpu: u32) -> Worker<'a> {
@@ -128,14 +124,7 @@ impl<'a> Worker<'a> {
             *frames = frames.wrapping_add(1);
             let link = block.link(frame);
             tally.begin_frame();
-            let outcome = match memory.load(shared.hook, link, bytes, frame) {
-                Ok(skb) => {
-                    batch.now_ns = frame.time_ns;
-                    let result = setup.pipeline.run(skb, &mut batch, tally);
-                    Ok((result, &*skb))
-                }
-                Err(refusal) => Err(refusal),
-            };
+            let outcome = run(memory, shared.hook, &setup.pipeline, (link, bytes), frame, &mut batch, tally);
             if let Some(started) = started {
                 latency.saturating_record(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
             }
@@ -189,41 +178,43 @@ impl<'a> Lane<'a> {
             exec: ExecutionContext::new(cpu),
             tally: Tally::default(),
             records: Records::new(&setup.records, cpu),
-            memory: PacketMemory { packet: Packet::new(), rebuilt: Vec::new(), in_place },
+            memory: PacketMemory::new(in_place),
         }
     }
 }
 
-impl PacketMemory {
-    /// Shows a frame to programs as the hook does.
-    #[inline(always)]
-    fn load<'f>(
-        &'f mut self,
-        hook: &skb::Hook,
-        link: LinkType,
-        captured: &'f [u8],
-        frame: &Frame,
-    ) -> Result<&'f mut SkBuff, Refusal> {
-        let view = as_ethernet(link, captured)?;
-        let (bytes, wire_len) = match view.header {
-            None if self.in_place => (Bytes::Shared(view.rest), frame.orig_len),
-            None => (Bytes::Copied(view.rest), frame.orig_len),
-            Some(header) => {
-                self.rebuilt.clear();
-                self.rebuilt.extend_from_slice(&header);
-                self.rebuilt.extend_from_slice(view.rest);
-                // On the wire, too, it would have been longer or shorter by this.
-                let added = self.rebuilt.len() as i64 - i64::from(frame.len);
-                let wire_len = u32::try_from(i64::from(frame.orig_len) + added).unwrap_or(frame.orig_len);
-                (Bytes::Copied(&self.rebuilt), wire_len)
-            }
-        };
-        let framed = skb::Frame { bytes, link: Link::Ethernet, wire_len, time_ns: frame.time_ns };
-        let skb = self.packet.load(framed, hook).map_err(Refusal::Hook)?;
-        if let Some(pkt_type) = view.pkt_type {
-            skb.pkt_type = pkt_type;
+/// Shows a frame to a pipeline's programs as the hook does, and runs them.
+#[inline(always)]
+fn run<'f>(
+    memory: &'f mut PacketMemory,
+    hook: &skb::Hook,
+    pipeline: &Pipeline,
+    (link, captured): (LinkType, &'f [u8]),
+    frame: &Frame,
+    batch: &mut Batch<'_>,
+    tally: &mut Tally,
+) -> Outcome<'f> {
+    batch.now_ns = frame.time_ns;
+    match pipeline {
+        Pipeline::Tc(tc) => {
+            let skb = memory.load(hook, link, captured, frame)?;
+            Ok((pipeline::through_tc(tc, skb, batch, tally), PacketView::Skb(skb)))
         }
-        Ok(skb)
+        Pipeline::Socket(program) => {
+            let skb = memory.load(hook, link, captured, frame)?;
+            if matches!(hook, skb::Hook::Egress(_)) {
+                skb.pkt_type = PACKET_OUTGOING;
+            }
+            Ok((pipeline::through_socket(program, skb, batch, tally), PacketView::Skb(skb)))
+        }
+        Pipeline::TestRun(program) => {
+            let skb = memory.load(hook, link, captured, frame)?;
+            Ok((pipeline::through_test_run(program, skb, batch, tally), PacketView::Skb(skb)))
+        }
+        Pipeline::Xdp(program, hook) => {
+            let xdp = memory.load_xdp(hook, link, captured, frame)?;
+            Ok((pipeline::through_xdp(program, hook, xdp, batch, tally), PacketView::Xdp(xdp)))
+        }
     }
 }
 
@@ -239,10 +230,7 @@ fn run_again<'f>(
     tally: &mut Tally,
 ) -> Outcome<'f> {
     tally.begin_frame();
-    let skb = memory.load(hook, link, captured, frame)?;
-    batch.now_ns = frame.time_ns;
-    let result = pipeline.run(skb, batch, tally);
-    Ok((result, skb))
+    run(memory, hook, pipeline, (link, captured), frame, batch, tally)
 }
 
 #[inline(always)]
@@ -252,6 +240,7 @@ fn count(counters: &mut Counters, outcome: &Outcome<'_>, tally: &Tally) {
         Ok((done, _)) => {
             counters.verdicts.count(done.action, done.drop_reason);
             counters.restarts += u64::from(done.restarts);
+            counters.kept += u64::from(done.kept.unwrap_or_default());
         }
         Err(refusal) => counters.refuse(*refusal),
     }
@@ -273,12 +262,13 @@ fn left<'s>(
 }
 
 fn ran<'s>(outcome: &'s Outcome<'_>, tally: &'s Tally) -> Result<Ran<'s>, Refusal> {
-    outcome.as_ref().map_err(|refusal| *refusal).map(|(done, skb)| Ran {
+    outcome.as_ref().map_err(|refusal| *refusal).map(|(done, packet)| Ran {
         retval: done.retval,
         action: done.action,
         drop_reason: done.drop_reason,
         path: &tally.path,
         tail_calls: tally.frame_tail_calls,
-        skb,
+        kept: done.kept,
+        packet: *packet,
     })
 }

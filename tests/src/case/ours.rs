@@ -70,7 +70,7 @@ impl Loaded for Ours {
                 let hook = Hook::TestRun(hook.at_layer(Layer::of(prog_type)));
                 let Ok(skb) = self.packet.load(frame, &hook) else { return Ok(None) };
                 let r0 = program.run(Context::Skb(&mut *skb), &mut self.exec.batch());
-                skb.restore_link_header();
+                skb.restore_link_header(Layer::of(prog_type));
                 outcome(r0, skb)
             }
         };

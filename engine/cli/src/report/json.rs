@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use bpfreplay_replay::verdict_name;
+use bpfreplay_replay::VerdictKind;
 
 use crate::report::{Facts, problems};
 
@@ -14,7 +14,7 @@ pub(crate) fn json(facts: &Facts<'_>) -> String {
     let mut verdicts = Map::new();
     let mut drops = Map::new();
     for ((action, reason), frames) in &report.verdicts {
-        add(&mut verdicts, &verdict_name(*action), *frames);
+        add(&mut verdicts, &facts.programs.verdict_name(*action), *frames);
         if let Some(reason) = reason {
             add(&mut drops, reason.name(), *frames);
         }
@@ -61,6 +61,9 @@ pub(crate) fn json(facts: &Facts<'_>) -> String {
         "tail_calls": {"taken": taken, "failed": failed, "failed_uncounted": report.tail_call_failures.overflow()},
         "restarts": report.restarts,
     });
+    if facts.programs.verdict_kind() == VerdictKind::Socket {
+        object["kept_bytes"] = report.kept.into();
+    }
     if let Some(results) = &facts.parse_results {
         let errors: Map<String, Value> = results
             .errors()

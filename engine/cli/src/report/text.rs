@@ -1,7 +1,7 @@
 use std::cmp::Reverse;
 use std::fmt::Write;
 
-use bpfreplay_replay::{SAMPLE_EVERY, verdict_name};
+use bpfreplay_replay::{SAMPLE_EVERY, VerdictKind};
 use comfy_table::{CellAlignment, Table};
 
 use crate::report::Facts;
@@ -45,6 +45,9 @@ fn totals(facts: &Facts<'_>, out: &mut String) {
     if report.faulted > 0 {
         let _ = writeln!(out, "{} faulted", counted(report.faulted, "frame"));
     }
+    if facts.programs.verdict_kind() == VerdictKind::Socket {
+        let _ = writeln!(out, "{} kept", counted(report.kept, "byte"));
+    }
     if report.restarts > 0 {
         let _ = writeln!(out, "{}", counted(report.restarts, "reclassification"));
     }
@@ -56,7 +59,7 @@ fn verdicts(facts: &Facts<'_>) -> Option<String> {
     for ((action, reason), frames) in &report.verdicts {
         let reason = reason.map_or_else(String::new, |reason| reason.name().to_owned());
         rows.push([
-            verdict_name(*action).into_owned(),
+            facts.programs.verdict_name(*action).into_owned(),
             grouped(*frames),
             share(*frames, report.frames),
             reason,

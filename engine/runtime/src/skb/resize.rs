@@ -7,7 +7,7 @@
 
 use bpfreplay_uapi::Errno;
 
-use super::{Header, NO_TRANSPORT_HEADER, SkBuff};
+use super::{Layer, NO_TRANSPORT_HEADER, SkBuff};
 
 /// Bytes before the packet of a `BPF_PROG_TEST_RUN`, and in what steps there get more (`NET_SKB_PAD`).
 pub(super) const NET_SKB_PAD: u32 = 64;
@@ -109,11 +109,12 @@ impl SkBuff {
         }
     }
 
-    /// Puts the link header back before a packet that was shown from its network header on, as zeroes: what
+    /// Puts the link header back, as zeroes, before a packet that was shown from this layer on: what
     /// `BPF_PROG_TEST_RUN` gives back. A packet shown from its link header on stays as it is.
-    pub fn restore_link_header(&mut self) {
-        if self.header_offset(Header::Mac) < 0 {
-            self.push_zeroes(super::hook::ETH_HLEN);
+    pub fn restore_link_header(&mut self, layer: Layer) {
+        match layer {
+            Layer::Link => {}
+            Layer::Network => self.push_zeroes(super::hook::ETH_HLEN),
         }
     }
 }
