@@ -106,6 +106,15 @@ fn compare(
     compare_maps(&file, object, entry, engines, &mut loaded, report);
 }
 
+/// Maps user space can read by key, and whose values are not ids. What is in the others, programs are asked.
+fn has_entries(map_type: MapType) -> bool {
+    use MapType as M;
+    matches!(
+        map_type,
+        M::Array | M::PercpuArray | M::Hash | M::PercpuHash | M::LruHash | M::LruPercpuHash | M::LpmTrie
+    )
+}
+
 fn compare_maps(
     file: &str,
     object: &Object,
@@ -114,11 +123,12 @@ fn compare_maps(
     loaded: &mut [Box<dyn Loaded>],
     report: &mut String,
 ) {
-    for spec in object.maps.iter().filter(|spec| spec.map_type != MapType::ProgArray) {
+    for spec in object.maps.iter().filter(|spec| has_entries(spec.map_type)) {
         if DELIBERATE.iter().any(|(object, name, _)| *object == file && *name == spec.name) {
             continue;
         }
-        let per_cpu = matches!(spec.map_type, MapType::PercpuArray | MapType::PercpuHash);
+        let per_cpu =
+            matches!(spec.map_type, MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash);
         let mut all = loaded.iter_mut().map(|instance| {
             let entries =
                 instance.entries(&spec.name).unwrap_or_else(|error| panic!("{file} {}: {error}", spec.name));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bpfreplay_btf::{FormatError, Formatter};
 use bpfreplay_runtime::{Map, MapError};
-use bpfreplay_uapi::MapType;
+use bpfreplay_uapi::{Errno, MapType};
 
 /// Writes all maps as one JSON object: by name what `bpftool -j map dump` prints for one.
 ///
@@ -17,7 +17,9 @@ use bpfreplay_uapi::MapType;
 ///
 /// Keys and values are their bytes and, where the map has types, what the types say of them; what they cannot say,
 /// because they do not fit, is `{"error":"..."}`. A per-CPU map has one value a worker. A prog array has the id of the
-/// program in each slot that is not empty.
+/// program in each slot that is not empty, a map of maps that of the map; maps of redirect targets have every slot. What
+/// bpftool shows nothing of is shown in the same form where there is something: a queue or stack by its values, the next
+/// one first, with an empty key.
 ///
 /// # Errors
 ///
@@ -44,13 +46,24 @@ fn dump(map: &Map, out: &mut dyn Write) -> io::Result<()> {
     let mut first = true;
     let mut text = Vec::new();
     let mut formatted = Formatted::of(map);
-    let shown = map.for_each(|key, value| {
+    let shown = entries(map, |key, value| {
         if result.is_err() {
             return;
         }
         text.extend_from_slice(if first { b"[{\"key\":" } else { b",\n{\"key\":" });
         first = false;
         bytes(&mut text, key);
+        let value = match value {
+            Ok(value) => value,
+            Err(error) => {
+                text.extend_from_slice(b",\"value\":{\"error\":");
+                crate::sink::json_string(&mut text, error);
+                text.extend_from_slice(b"}}");
+                result = out.write_all(&text);
+                text.clear();
+                return;
+            }
+        };
         if map.is_per_cpu() {
             per_cpu(&mut text, map, value);
         } else {
@@ -69,6 +82,41 @@ fn dump(map: &Map, out: &mut dyn Write) -> io::Result<()> {
     match shown {
         Ok(()) => out.write_all(if first { b"[]" } else { b"]" }),
         Err(_) => out.write_all(b"null"),
+    }
+}
+
+/// Every entry. Of maps of targets every slot, as bpftool shows them: the empty ones, and those that cannot be read,
+/// with the text of the error.
+fn entries(map: &Map, mut show: impl FnMut(&[u8], Result<&[u8], &'static str>)) -> Result<(), MapError> {
+    let every_slot = matches!(
+        map.spec().map_type,
+        MapType::Devmap | MapType::Cpumap | MapType::Xskmap | MapType::PerfEventArray
+    );
+    if !every_slot {
+        return map.for_each(|key, value| show(key, Ok(value)));
+    }
+    let mut key: Option<Vec<u8>> = None;
+    loop {
+        let next = match map.next_key(key.as_deref()) {
+            Ok(next) => next,
+            Err(error) if error.errno == Errno::ENOENT => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        match map.lookup(&next) {
+            Ok(value) => show(&next, Ok(&value)),
+            Err(error) => show(&next, Err(strerror(error.errno))),
+        }
+        key = Some(next);
+    }
+}
+
+/// What bpftool has of strerror(3) for the errors of a lookup.
+fn strerror(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOENT => "No such file or directory",
+        Errno::EOPNOTSUPP => "Operation not supported",
+        Errno::ENOTSUPP => "Unknown error 524",
+        other => other.name(),
     }
 }
 
@@ -165,15 +213,21 @@ fn bytes(text: &mut Vec<u8>, bytes: &[u8]) {
     text.push(b']');
 }
 
-/// The first key two engines' maps differ on, in words; None if all are equal. Prog arrays are left out: their values
-/// are ids, and no program writes them.
+/// The first key two engines' maps differ on, in words; None if all are equal. Prog arrays and maps of maps are left out:
+/// their values are ids, and no program writes them.
 ///
 /// # Errors
 ///
 /// A map that user space must not read.
 pub fn compare_maps(first: &[Arc<Map>], second: &[Arc<Map>]) -> Result<Option<String>, MapError> {
     for (a, b) in first.iter().zip(second) {
-        if a.spec().map_type == MapType::ProgArray {
+        if a.spec().map_type == MapType::ProgArray || a.is_map_of_maps() {
+            continue;
+        }
+        if matches!(a.spec().map_type, MapType::Queue | MapType::Stack) {
+            if let Some(difference) = compare_values(a, b)? {
+                return Ok(Some(difference));
+            }
             continue;
         }
         let mut theirs: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
@@ -198,6 +252,20 @@ pub fn compare_maps(first: &[Arc<Map>], second: &[Arc<Map>]) -> Result<Option<St
         }
     }
     Ok(None)
+}
+
+/// Of maps without keys: value by value.
+fn compare_values(first: &Map, second: &Map) -> Result<Option<String>, MapError> {
+    let values = |map: &Map| {
+        let mut values = Vec::new();
+        map.for_each(|_, value| values.push(hex(value))).map(|()| values)
+    };
+    let (a, b) = (values(first)?, values(second)?);
+    let differs = (0..a.len().max(b.len())).find(|at| a.get(*at) != b.get(*at));
+    Ok(differs.map(|at| {
+        let show = |value: Option<&String>| value.map_or("nothing", String::as_str).to_owned();
+        format!("map {}, value {at}: {} and {}", first.spec().name, show(a.get(at)), show(b.get(at)))
+    }))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -266,6 +334,28 @@ mod tests {
                 "{\"error\":\"BTF type 1 ends at byte 4 of a value of 2 bytes\"}}]",
             ]
         );
+    }
+
+    #[test]
+    fn kinds_without_keys_and_empty_slots() {
+        let queue = map("queue", MapType::Queue, 0, 2, 4);
+        queue.update(&[], &[1, 2], 0).unwrap();
+        queue.update(&[], &[3, 4], 0).unwrap();
+        let devmap = map("devmap", MapType::Devmap, 4, 4, 2);
+        devmap.update(&[1, 0, 0, 0], &[7, 0, 0, 0], 0).unwrap();
+        let ring = map("ring", MapType::Ringbuf, 0, 0, 4096);
+        let perf = map("perf", MapType::PerfEventArray, 4, 4, 1);
+        let mut out = Vec::new();
+        write_maps(&[queue, devmap, ring, perf], &mut out).unwrap();
+        // The last three as bpftool -j map dump has them; it says nothing of queues.
+        let expected = "{\n\
+            \"queue\":[{\"key\":[],\"value\":[\"0x01\",\"0x02\"]},\n\
+            {\"key\":[],\"value\":[\"0x03\",\"0x04\"]}],\n\
+            \"devmap\":[{\"key\":[\"0x00\",\"0x00\",\"0x00\",\"0x00\"],\"value\":{\"error\":\"No such file or directory\"}},\n\
+            {\"key\":[\"0x01\",\"0x00\",\"0x00\",\"0x00\"],\"value\":[\"0x07\",\"0x00\",\"0x00\",\"0x00\"]}],\n\
+            \"ring\":[],\n\
+            \"perf\":[{\"key\":[\"0x00\",\"0x00\",\"0x00\",\"0x00\"],\"value\":{\"error\":\"Unknown error 524\"}}]\n}\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     #[test]

@@ -118,6 +118,7 @@ impl KernelInstance {
             instance.add(program).map_err(LoadError::Program)?;
         }
         instance.fill_prog_arrays()?;
+        instance.fill_maps_of_maps()?;
         Ok(instance)
     }
 
@@ -283,6 +284,19 @@ impl KernelInstance {
             pc += if wide { 2 } else { 1 };
         }
         insns
+    }
+
+    fn fill_maps_of_maps(&self) -> Result<(), LoadError> {
+        for (spec, fd) in self.maps() {
+            let MapContent::Maps(slots) = &spec.content else { continue };
+            for (slot, name) in slots {
+                let error = |error| LoadError::Map { name: spec.name.clone(), error };
+                let (_, inner) =
+                    self.map(name).ok_or_else(|| error(io::Error::from_raw_os_error(libc::ESRCH)))?;
+                self.kernel.update_map(fd, &slot.to_ne_bytes(), inner, 0).map_err(error)?;
+            }
+        }
+        Ok(())
     }
 
     fn fill_prog_arrays(&self) -> Result<(), LoadError> {

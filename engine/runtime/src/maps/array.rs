@@ -7,7 +7,8 @@ use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::map::update_flags;
 
 use super::ops::{Ops, index, next_index};
-use crate::memory::{Words, read_words, write_words};
+use super::value::ValueCopy;
+use crate::memory::Words;
 
 /// Values side by side, each from an 8-byte boundary.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct Array {
     values: Words,
     max_entries: u32,
     value_size: u32,
+    copy: ValueCopy,
     /// Words from one value to the next.
     stride: usize,
 }
@@ -27,6 +29,7 @@ impl Array {
             values: Words::zeroed(words)?,
             max_entries: spec.max_entries,
             value_size: spec.value_size,
+            copy: ValueCopy::new(spec),
             stride,
         })
     }
@@ -53,16 +56,17 @@ impl Array {
 }
 
 impl Ops for Array {
-    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, key: &[u8], value: &mut [u8], flags: u64) -> Result<(), Errno> {
         let index = index(key).filter(|index| *index < self.max_entries).ok_or(Errno::ENOENT)?;
-        read_words(self.words(index), value);
+        self.copy.read(self.words(index), value, flags);
         Ok(())
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let index = index(key).ok_or(Errno::EINVAL)?;
         check_update(index, self.max_entries, flags)?;
-        write_words(self.words(index), value);
+        self.copy.check_lock(flags)?;
+        self.copy.overwrite(self.words(index), value, flags);
         Ok(())
     }
 
@@ -102,9 +106,6 @@ pub(super) fn check_update(index: u32, max_entries: u32, flags: u64) -> Result<(
     }
     if flags & update_flags::NOEXIST != 0 {
         return Err(Errno::EEXIST);
-    }
-    if flags & update_flags::F_LOCK != 0 {
-        return Err(Errno::EINVAL); // no value here has a bpf_spin_lock
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ impl BloomFilter {
 
 impl Ops for BloomFilter {
     /// What is asked for is in the value.
-    fn lookup(&self, _: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, _: &[u8], value: &mut [u8], _: u64) -> Result<(), Errno> {
         self.contains(value)
     }
 

@@ -6,8 +6,9 @@
 //!               ▲ hand ─▶                                  goes              becomes o, and stays
 //! ```
 //!
-//! New elements come behind the hand, so that it meets the oldest first. Linux approximates too, by lists per CPU that
-//! move in batches of up to 128: it may evict before the map is full, this does not. Lookups by user space are none.
+//! New elements mostly come behind the hand, so that it meets the oldest first (the order is that of slots, and slots
+//! that wait for batches are left out). Linux approximates too, by lists per CPU that move in batches of up to 128: it may
+//! evict before the map is full, this does not. Lookups by user space are none.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

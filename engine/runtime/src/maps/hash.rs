@@ -5,23 +5,29 @@ use std::sync::atomic::Ordering;
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
+use bpfreplay_uapi::map::update_flags;
 
 use super::iterate::Element;
 use super::ops::Ops;
 use super::table::{Key, OnExisting, Table, with_key};
-use crate::memory::{read_words, write_words};
+use super::value::ValueCopy;
 
 /// Keys and values in one element.
 #[derive(Debug)]
 pub(crate) struct Hash {
     table: Table,
     value_size: usize,
+    copy: ValueCopy,
 }
 
 impl Hash {
     pub(super) fn new(spec: &MapSpec) -> Option<Hash> {
         let value_size = spec.value_size as usize;
-        Some(Hash { table: Table::new(spec, value_size.div_ceil(8))?, value_size })
+        Some(Hash {
+            table: Table::new(spec, value_size.div_ceil(8))?,
+            value_size,
+            copy: ValueCopy::new(spec),
+        })
     }
 
     /// The address of a key's value.
@@ -47,7 +53,7 @@ impl Hash {
     pub(super) fn for_each(&self, mut show: impl FnMut(&[u8], &[u8])) {
         let mut value = vec![0; self.value_size];
         self.table.for_each(|key, slot| {
-            read_words(self.table.value(slot), &mut value);
+            self.copy.read(self.table.value(slot), &mut value, 0);
             show(key, &value);
         });
     }
@@ -57,17 +63,26 @@ impl Hash {
         self.table.walk(|key, slot| visit(Element { key, value: self.table.value_addr(slot) }))
     }
 
-    /// A new element takes the place of one there is: who looked the old value up keeps it.
+    /// A new element takes the place of one there is: who looked the old value up keeps it. Under a lock the value is
+    /// changed in place (`htab_map_update_elem`).
     fn put<K: Key>(&self, key: K, value: &[u8], flags: u64) -> Result<(), Errno> {
-        self.table.upsert(key, flags, OnExisting::Swap, |slot, _| {
-            write_words(&self.table.value(slot)[..self.value_size.div_ceil(8)], value);
+        self.copy.check_lock(flags)?;
+        let locked = flags & update_flags::F_LOCK != 0;
+        let existing = if locked { OnExisting::Keep } else { OnExisting::Swap };
+        self.table.upsert(key, flags & !update_flags::F_LOCK, existing, |slot, new| {
+            let words = &self.table.value(slot)[..self.value_size.div_ceil(8)];
+            if new {
+                self.copy.fill(words, value);
+            } else {
+                self.copy.overwrite(words, value, flags);
+            }
         })
     }
 }
 
 impl Ops for Hash {
-    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
-        self.table.inspect(key, |slot| read_words(self.table.value(slot), value))
+    fn lookup(&self, key: &[u8], value: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.table.inspect(key, |slot| self.copy.read(self.table.value(slot), value, flags))
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
@@ -84,7 +99,7 @@ impl Ops for Hash {
     }
 
     fn take(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
-        self.table.remove(key, |slot| read_words(self.table.value(slot), value))
+        self.table.remove(key, |slot| self.copy.read(self.table.value(slot), value, 0))
     }
 
     fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {

@@ -50,7 +50,7 @@ impl LocalStorage {
 }
 
 impl Ops for LocalStorage {
-    fn lookup(&self, _: &[u8], _: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, _: &[u8], _: &mut [u8], _: u64) -> Result<(), Errno> {
         Err(self.nobody())
     }
 

@@ -360,7 +360,7 @@ impl LpmTrie {
 }
 
 impl Ops for LpmTrie {
-    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, key: &[u8], value: &mut [u8], _: u64) -> Result<(), Errno> {
         let _writer = self.lock();
         let node = self.find(key).ok_or(Errno::ENOENT)?;
         read_words(self.value_words(node), value);

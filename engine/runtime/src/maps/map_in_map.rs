@@ -86,7 +86,7 @@ impl MapOfMaps {
 
 impl Ops for MapOfMaps {
     /// User space sees the id.
-    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, key: &[u8], value: &mut [u8], _: u64) -> Result<(), Errno> {
         let map = self.get(key).ok_or(Errno::ENOENT)?;
         value.copy_from_slice(&map.id().to_le_bytes());
         Ok(())
@@ -173,6 +173,12 @@ fn check_like(template: &MapSpec, map: &MapSpec) -> Result<(), MapError> {
             if must_agree { map.max_entries } else { template.max_entries },
         ),
     ];
+    if template.special != map.special {
+        return Err(MapError::new(
+            Errno::EINVAL,
+            format!("map {} does not fit: its values have other locks, timers or kernel pointers", map.name),
+        ));
+    }
     match differs.into_iter().find(|(_, wanted, got)| wanted != got) {
         None => Ok(()),
         Some((what, wanted, got)) => Err(MapError::new(

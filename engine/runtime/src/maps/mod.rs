@@ -46,6 +46,7 @@ mod ring;
 mod ringbuf;
 mod table;
 mod user;
+mod value;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -5,8 +5,9 @@ use bpfreplay_uapi::Errno;
 
 /// The operations of a kind. Keys are `key_size` bytes; `key` of a map without keys is empty.
 pub(super) trait Ops {
-    /// `BPF_MAP_LOOKUP_ELEM`, into [`Map::user_value_size`](super::Map::user_value_size) bytes.
-    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno>;
+    /// `BPF_MAP_LOOKUP_ELEM`, into [`Map::user_value_size`](super::Map::user_value_size) bytes. Flags are 0 or
+    /// `BPF_F_LOCK`, the latter only for kinds whose values have a lock.
+    fn lookup(&self, key: &[u8], value: &mut [u8], flags: u64) -> Result<(), Errno>;
 
     /// `BPF_MAP_UPDATE_ELEM`, from as many bytes.
     fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno>;

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
+use bpfreplay_uapi::map::update_flags;
 
 use super::array::check_update;
 use super::ops::{Ops, index, next_index};
@@ -72,7 +73,7 @@ impl PercpuArray {
 
 impl Ops for PercpuArray {
     /// All CPUs' values, each rounded up to 8 bytes.
-    fn lookup(&self, key: &[u8], values: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, key: &[u8], values: &mut [u8], _: u64) -> Result<(), Errno> {
         let index = index(key).filter(|index| *index < self.max_entries).ok_or(Errno::ENOENT)?;
         for (cpu, value) in (0..self.cpus).zip(values.chunks_mut(self.stride * 8)) {
             read_words(self.words(index, cpu), &mut value[..self.value_size as usize]);
@@ -84,6 +85,7 @@ impl Ops for PercpuArray {
     fn update(&self, key: &[u8], values: &[u8], flags: u64) -> Result<(), Errno> {
         let index = index(key).ok_or(Errno::EINVAL)?;
         check_update(index, self.max_entries, flags)?;
+        no_lock(flags)?;
         for (cpu, value) in (0..self.cpus).zip(values.chunks(self.stride * 8)) {
             write_words(self.words(index, cpu), &value[..self.value_size as usize]);
         }
@@ -110,6 +112,7 @@ impl Ops for PercpuArray {
     fn program_update(&self, key: &[u8], cpu: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
         let index = index(key).ok_or(Errno::EINVAL)?;
         check_update(index, self.max_entries, flags)?;
+        no_lock(flags)?;
         write_words(self.words(index, cpu), value);
         Ok(())
     }
@@ -126,4 +129,9 @@ impl Ops for PercpuArray {
         }
         u64::from(self.value_size).checked_sub(off % self.stride_bytes())
     }
+}
+
+/// Per-CPU values have no locks: nobody else writes them.
+fn no_lock(flags: u64) -> Result<(), Errno> {
+    if flags & update_flags::F_LOCK != 0 { Err(Errno::EINVAL) } else { Ok(()) }
 }

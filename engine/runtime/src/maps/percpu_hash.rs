@@ -102,7 +102,7 @@ impl PercpuHash {
 
 impl Ops for PercpuHash {
     /// All CPUs' values, each rounded up to 8 bytes.
-    fn lookup(&self, key: &[u8], values: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, key: &[u8], values: &mut [u8], _: u64) -> Result<(), Errno> {
         self.table.inspect(key, |slot| self.read_slot(slot, values))
     }
 

@@ -88,7 +88,7 @@ impl PerfEventArray {
 }
 
 impl Ops for PerfEventArray {
-    fn lookup(&self, _: &[u8], _: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, _: &[u8], _: &mut [u8], _: u64) -> Result<(), Errno> {
         Err(Errno::ENOTSUPP)
     }
 

@@ -264,7 +264,7 @@ fn bind(owner: &mut Option<Owner>, program: &ProgramInfo) -> Result<(), MapError
 }
 
 impl Ops for ProgArray {
-    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, key: &[u8], value: &mut [u8], _: u64) -> Result<(), Errno> {
         let index = index(key).ok_or(Errno::EINVAL)?;
         let id = ProgArray::lookup(self, index).map_err(|error| error.errno)?;
         value.copy_from_slice(&id.to_le_bytes());

@@ -97,7 +97,7 @@ impl QueueStack {
 
 impl Ops for QueueStack {
     /// User space peeks.
-    fn lookup(&self, _: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, _: &[u8], value: &mut [u8], _: u64) -> Result<(), Errno> {
         self.peek(value)
     }
 

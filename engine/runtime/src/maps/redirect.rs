@@ -57,7 +57,7 @@ impl Targets {
 }
 
 impl Ops for Targets {
-    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, key: &[u8], value: &mut [u8], _: u64) -> Result<(), Errno> {
         if self.map_type == MapType::Xskmap {
             return Err(Errno::EOPNOTSUPP);
         }
@@ -143,8 +143,8 @@ impl DevmapHash {
 }
 
 impl Ops for DevmapHash {
-    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<(), Errno> {
-        self.hash.lookup(key, value)
+    fn lookup(&self, key: &[u8], value: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.hash.lookup(key, value, flags)
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {

@@ -61,7 +61,7 @@ impl Ringbuf {
 }
 
 impl Ops for Ringbuf {
-    fn lookup(&self, _: &[u8], _: &mut [u8]) -> Result<(), Errno> {
+    fn lookup(&self, _: &[u8], _: &mut [u8], _: u64) -> Result<(), Errno> {
         Err(Errno::ENOTSUPP)
     }
 

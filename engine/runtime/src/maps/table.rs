@@ -116,10 +116,7 @@ impl Table {
         // Two thirds full at the most: an average chain is then one element and a bit.
         let buckets = (spec.max_entries as usize * 3 / 2).next_power_of_two();
         let slots = Table::slots(spec);
-        let clock = match spec.map_type {
-            MapType::LruHash | MapType::LruPercpuHash => Some(Clock::new(slots)?),
-            _ => None,
-        };
+        let clock = if is_lru(spec.map_type) { Some(Clock::new(slots)?) } else { None };
         let table = Table {
             buckets: Words::zeroed(buckets)?,
             elems: Words::zeroed(stride.checked_mul(slots as usize)?)?,
@@ -143,7 +140,12 @@ impl Table {
     /// wait until nobody has their address. Memory that is never used is never touched.
     pub(super) fn slots(spec: &MapSpec) -> u32 {
         let fits = RESERVE_BYTES / (spec.key_size + spec.value_size);
-        spec.max_entries + LOCKS as u32 + fits.clamp(RESERVE_MIN, RESERVE_MAX)
+        let mut reserve = fits.clamp(RESERVE_MIN, RESERVE_MAX);
+        if is_lru(spec.map_type) {
+            // The clock's hand goes over all of them: a small map's round must not be much longer than the map.
+            reserve = reserve.min(spec.max_entries.max(RESERVE_MIN));
+        }
+        spec.max_entries + LOCKS as u32 + reserve
     }
 
     /// The element with this key.
@@ -429,6 +431,10 @@ pub(super) fn with_key<T>(
     } else {
         any(key)
     }
+}
+
+fn is_lru(map_type: MapType) -> bool {
+    matches!(map_type, MapType::LruHash | MapType::LruPercpuHash)
 }
 
 /// `htab_map_update_elem`: flags beyond EXIST, and the spin lock no value here has.

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bpfreplay_program::SpecialKind;
 use bpfreplay_uapi::map::update_flags;
 use bpfreplay_uapi::{Errno, MapType};
 
@@ -20,7 +21,21 @@ impl Map {
     /// ENOTSUPP and EOPNOTSUPP on kinds that have no lookup.
     pub fn lookup(&self, key: &[u8]) -> Result<Vec<u8>, MapError> {
         let mut value = vec![0; self.user_value_size()];
-        self.lookup_into(key, &mut value)?;
+        self.lookup_into(key, &mut value, 0)?;
+        Ok(value)
+    }
+
+    /// [`Map::lookup`] while no program holds the value's `bpf_spin_lock` (`BPF_F_LOCK`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Map::lookup`]; EINVAL for values without a lock.
+    pub fn lookup_locked(&self, key: &[u8]) -> Result<Vec<u8>, MapError> {
+        if !self.has_lock() {
+            return Err(self.error(Errno::EINVAL, "BPF_F_LOCK without a bpf_spin_lock in the value"));
+        }
+        let mut value = vec![0; self.user_value_size()];
+        self.lookup_into(key, &mut value, update_flags::F_LOCK)?;
         Ok(value)
     }
 
@@ -32,7 +47,7 @@ impl Map {
     /// As [`Map::lookup`]; ENOENT for a value that surely was not pushed, EINVAL for a value of another size.
     pub fn contains(&self, value: &[u8]) -> Result<(), MapError> {
         self.check_value(value)?;
-        self.lookup_into(&[], &mut value.to_vec())
+        self.lookup_into(&[], &mut value.to_vec(), 0)
     }
 
     /// `BPF_MAP_UPDATE_ELEM`. The value is as [`Map::lookup`] gives it, except for a prog array and a map of maps,
@@ -47,7 +62,7 @@ impl Map {
     pub fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), MapError> {
         self.user.may_write()?;
         self.check_key(key)?;
-        if flags & update_flags::F_LOCK != 0 {
+        if flags & update_flags::F_LOCK != 0 && !self.has_lock() {
             return Err(self.error(Errno::EINVAL, "BPF_F_LOCK without a bpf_spin_lock in the value"));
         }
         self.check_value(value)?;
@@ -147,7 +162,7 @@ impl Map {
                 let mut value = vec![0; self.user_value_size()];
                 let mut key = None;
                 while let Ok(next) = other.ops().next_key(key.as_deref()) {
-                    if other.ops().lookup(&next, &mut value).is_ok() {
+                    if other.ops().lookup(&next, &mut value, 0).is_ok() {
                         show(&next, &value);
                     }
                     key = Some(next);
@@ -253,10 +268,14 @@ impl Map {
         Err(self.error(Errno::EINVAL, &format!("the value is {} bytes, not {size}", value.len())))
     }
 
-    fn lookup_into(&self, key: &[u8], value: &mut [u8]) -> Result<(), MapError> {
+    fn has_lock(&self) -> bool {
+        self.spec.special.iter().any(|field| field.kind == SpecialKind::SpinLock)
+    }
+
+    fn lookup_into(&self, key: &[u8], value: &mut [u8], flags: u64) -> Result<(), MapError> {
         self.user.may_read()?;
         self.check_key(key)?;
-        self.storage.ops().lookup(key, value).map_err(|errno| {
+        self.storage.ops().lookup(key, value, flags).map_err(|errno| {
             let reason =
                 if errno == Errno::ENOENT { "no such entry" } else { "there is no lookup in this kind" };
             self.error(errno, reason)
