@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bpfreplay_tests::Kernel;
-use bpfreplay_tests::soundness::{Corpus, Mutator, Random, Trial, Verdict};
+use bpfreplay_tests::soundness::{AskAboutRefused, Corpus, Mutator, Random, Trial, Verdict};
 
 /// Mutants of each program, unless the environment says otherwise.
 const MUTANTS: u64 = 6;
@@ -20,7 +20,7 @@ fn damaged_programs_are_judged_as_the_kernel_does() {
     let mutants = from_environment("BPFREPLAY_MUTANTS", MUTANTS);
     let seed = from_environment("BPFREPLAY_SEED", 0);
     let corpus = Corpus::shipped();
-    let mut trial = Trial::new(kernel);
+    let mut trial = Trial::new(kernel, AskAboutRefused::Yes);
     let (mut mutator, mut random) = (Mutator { random: Random::new(seed) }, Random::new(!seed));
     let (mut counts, mut findings) = (BTreeMap::<_, u64>::new(), Vec::new());
     for (name, original) in corpus.iter() {

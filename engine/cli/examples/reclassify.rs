@@ -57,6 +57,18 @@ fn main() -> anyhow::Result<()> {
     for ((action, reason), frames) in &report.verdicts {
         println!("{frames} {} {}", verdict_name(*action), reason.map_or("", |reason| reason.name()));
     }
+    for (refusal, frames) in &report.refused {
+        println!("{frames} refused: {refusal}");
+    }
+    for ending in &report.endings {
+        eprintln!("{}: {}", ending.capture, ending.error);
+    }
+    for error in &report.sink_errors {
+        eprintln!("{error}");
+    }
+    if !report.refused.is_empty() || report.ended_early() {
+        bail!("not all frames were run");
+    }
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use bpfreplay_tests::Kernel;
-use bpfreplay_tests::soundness::{Corpus, Mutator, Random, Trial, Verdict};
+use bpfreplay_tests::soundness::{AskAboutRefused, Corpus, Mutator, Random, Trial, Verdict};
 
 struct Args {
     seconds: u64,
@@ -38,7 +38,8 @@ fn main() -> anyhow::Result<ExitCode> {
     };
     // A panic is a finding and is reported as one.
     std::panic::set_hook(Box::new(|_| {}));
-    let mut trial = Trial::new(kernel);
+    let mut trial =
+        Trial::new(kernel, if args.stricter { AskAboutRefused::Yes } else { AskAboutRefused::No });
     let mut mutator = Mutator { random: Random::new(args.seed) };
     let mut random = Random::new(!args.seed);
     let (mut counts, mut stricter, mut findings) = (BTreeMap::new(), BTreeMap::<String, u64>::new(), 0);

@@ -16,4 +16,4 @@ mod trial;
 pub use corpus::Corpus;
 pub use mutate::{Mutator, listing};
 pub use random::Random;
-pub use trial::{Finding, Trial, Verdict};
+pub use trial::{AskAboutRefused, Finding, Trial, Verdict};

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use bpfreplay_interpreter::Interpreter;
 use bpfreplay_program::{MapContent, MapSpec, Program};
 use bpfreplay_runtime::skb::{Bytes, Device, Frame, Hook, Link};
-use bpfreplay_runtime::{Context, Executable, ExecutionContext, FaultKind, Map, Packet, SKB_LAYOUT};
+use bpfreplay_runtime::xdp::XdpHook;
+use bpfreplay_runtime::{
+    Context, ContextKind, Executable, ExecutionContext, FaultKind, Map, Packet, SKB_LAYOUT, XdpPacket,
+};
 use bpfreplay_uapi::map::update_flags;
 use bpfreplay_verifier::{ErrorKind, LogLevel, Options, VerifiedProgram, verify};
 
@@ -22,6 +25,8 @@ const RUNS: usize = 6;
 const RUNS_OF_DOUBTFUL: usize = 200;
 /// Instructions of a run: the kernel grants nested `bpf_loop`s far more than anybody waits for.
 const STEPS_MAX: u64 = 200_000;
+/// Instructions our verifier processes of a program the kernel is asked about.
+const KERNEL_INSNS_MAX: u32 = 20_000;
 /// Bytes of maps that are made for a mutant.
 const MAP_BYTES_MAX: u64 = 1 << 20;
 /// Entries put into each map before a run.
@@ -97,21 +102,46 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Whether the kernel is asked about programs that we refuse.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AskAboutRefused {
+    /// It takes longer, and shows where we are stricter.
+    Yes,
+    /// Soundness alone.
+    No,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ended {
+    Exit,
+    OutOfSteps,
+}
+
 /// Who is asked, and with what.
 #[derive(Debug)]
 pub struct Trial {
     kernel: Option<Kernel>,
+    refused: AskAboutRefused,
     interpreter: Interpreter,
     exec: ExecutionContext,
     packet: Packet,
+    xdp: XdpPacket,
 }
 
 impl Trial {
     /// With the kernel, or without.
     #[must_use]
-    pub fn new(kernel: Option<Kernel>) -> Trial {
+    pub fn new(kernel: Option<Kernel>, refused: AskAboutRefused) -> Trial {
         let interpreter = Interpreter::with_step_limit(STEPS_MAX);
-        Trial { kernel, interpreter, exec: ExecutionContext::new(0), packet: Packet::new() }
+        Trial {
+            kernel,
+            refused,
+            interpreter,
+            exec: ExecutionContext::new(0),
+            packet: Packet::new(),
+            xdp: XdpPacket::new(),
+        }
     }
 
     /// Verifies, runs, asks the kernel.
@@ -123,7 +153,12 @@ impl Trial {
         let options = Options { layout: &SKB_LAYOUT, log: LogLevel::Off };
         let verdict = catch_unwind(AssertUnwindSafe(|| verify(Arc::clone(program), &options)))
             .map_err(|_| Finding::Panic { program: listing(program) })?;
-        let kernel = self.kernel.map(|kernel| KernelInstance::load(kernel, &[Arc::clone(program)]));
+        // The kernel takes its time over what takes many steps, and what we refuse is only asked for who wants to know.
+        let asked = verdict
+            .as_ref()
+            .map_or(self.refused == AskAboutRefused::Yes, |ok| ok.facts().insns_processed < KERNEL_INSNS_MAX);
+        let kernel = self.kernel.filter(|_| asked);
+        let kernel = kernel.map(|kernel| KernelInstance::load(kernel, &[Arc::clone(program)]));
         match (verdict, kernel) {
             (Ok(verified), None | Some(Ok(_))) => self.run_all(&verified, RUNS, random),
             (Ok(verified), Some(Err(error))) => {
@@ -150,7 +185,7 @@ impl Trial {
     ) -> Result<Verdict, Finding> {
         let program = verified.program();
         let room: u64 = program.maps.iter().map(map_bytes).fold(0, u64::saturating_add);
-        if room > MAP_BYTES_MAX || !program.prog_type.has_skb() {
+        if room > MAP_BYTES_MAX || ContextKind::of(program.prog_type) == ContextKind::Plain {
             return Ok(Verdict::NotRun);
         }
         let maps: Result<Vec<_>, _> = program.maps.iter().map(|spec| Map::create(spec, 1)).collect();
@@ -158,7 +193,10 @@ impl Trial {
         let Ok(executable) = self.interpreter.prepare(verified, &maps) else { return Ok(Verdict::NotRun) };
         for _ in 0..runs {
             maps.iter().for_each(|map| fill(map, random));
-            self.run(program, &*executable, random)?;
+            // What ran out of steps may hold a lock, which the next run would wait for.
+            if self.run(program, &*executable, random)? == Ended::OutOfSteps {
+                break;
+            }
         }
         Ok(Verdict::Sound)
     }
@@ -168,26 +206,36 @@ impl Trial {
         program: &Program,
         executable: &dyn Executable,
         random: &mut Random,
-    ) -> Result<(), Finding> {
+    ) -> Result<Ended, Finding> {
         let len = random.one_of(&[14, 15, 20, 34, 42, 54, 60, 64, 98, 128, 300, 1500, 4000]);
         let mut bytes = vec![0; len];
         random.fill(&mut bytes);
         if random.below(3) > 0 {
             headers(&mut bytes);
         }
+        self.exec.now_ns = random.bits();
+        self.exec.prandom = random.bits();
+        if ContextKind::of(program.prog_type) == ContextKind::Xdp {
+            let hook = XdpHook::Ingress(Device::default());
+            let Ok(xdp) = self.xdp.load(Bytes::Copied(&bytes), &hook) else { return Ok(Ended::Exit) };
+            executable.run(Context::Xdp(xdp), &mut self.exec.batch());
+            return self.ended(program);
+        }
         let frame =
             Frame { bytes: Bytes::Copied(&bytes), link: Link::Ethernet, wire_len: len as u32, time_ns: 1 };
         let hook = Hook::Ingress(Device::default());
-        let Ok(skb) = self.packet.load(frame, &hook) else { return Ok(()) };
+        let Ok(skb) = self.packet.load(frame, &hook) else { return Ok(Ended::Exit) };
         skb.mark = random.bits() as u32;
         skb.priority = random.bits() as u32;
-        self.exec.now_ns = random.bits();
-        self.exec.prandom = random.bits();
         executable.run(Context::Skb(skb), &mut self.exec.batch());
+        self.ended(program)
+    }
+
+    fn ended(&mut self, program: &Program) -> Result<Ended, Finding> {
         match self.exec.fault.take() {
             // Termination is the verifier's promise over all paths, not a number of steps.
-            None => Ok(()),
-            Some(fault) if fault.kind == FaultKind::StepLimit => Ok(()),
+            None => Ok(Ended::Exit),
+            Some(fault) if fault.kind == FaultKind::StepLimit => Ok(Ended::OutOfSteps),
             Some(fault) => Err(Finding::Fault { program: listing(program), pc: fault.pc, kind: fault.kind }),
         }
     }
@@ -209,7 +257,8 @@ fn map_bytes(spec: &MapSpec) -> u64 {
 /// Values of all sorts in the map; what does not take them keeps what it has.
 fn fill(map: &Map, random: &mut Random) {
     let spec = map.spec();
-    if !matches!(spec.content, MapContent::Empty) {
+    // A lock that is written over is held by nobody who would let it go.
+    if !matches!(spec.content, MapContent::Empty) || !spec.special.is_empty() {
         return;
     }
     for at in 0..ENTRIES {
