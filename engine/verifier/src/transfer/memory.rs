@@ -182,6 +182,12 @@ pub(super) fn atomic(
     }
     // Read and written; the messages are those of the read.
     let target = memory::access(env, state, (base, off), size.bytes(), How::Load)?;
+    // The kernel looks at the store after the fetched value is in its register: where that is the base, it no longer
+    // sees a pointer.
+    if fetched == Some(base) {
+        let unknown = Scalar::of_bits(size.bits()).known_bits();
+        refuse!(Access, "misaligned access off {unknown}+0+{off} size {}", size.bytes());
+    }
     memory::access(env, state, (base, off), size.bytes(), How::Store)?;
     note(env, target)?;
     let mut old = RegState::scalar(Scalar::of_bits(size.bits()));

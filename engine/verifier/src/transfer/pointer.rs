@@ -50,7 +50,7 @@ pub(super) fn arithmetic(
         refuse!(Access, "R{n} pointer arithmetic on {name} prohibited, null-check it first");
     }
     if matches!(pointer.kind, RegType::MapPtr { .. } | RegType::PacketEnd | RegType::Sock(_)) {
-        let harmless = matches!(op, AluOp::Add | AluOp::Sub) && number.as_const() == Some(0);
+        let harmless = op == AluOp::Add && number.as_const() == Some(0);
         if !(harmless && matches!(pointer.kind, RegType::MapPtr { .. })) {
             refuse!(Access, "R{n} pointer arithmetic on {name} prohibited");
         }
