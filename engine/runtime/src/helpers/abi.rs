@@ -48,6 +48,7 @@ fn of_any(helper: HelperId) -> Option<HelperFn> {
         HelperId::MapLookupElem => map_lookup_elem,
         HelperId::MapUpdateElem => map_update_elem,
         HelperId::MapDeleteElem => map_delete_elem,
+        HelperId::RedirectMap => redirect_map,
         HelperId::GetLocalStorage => get_local_storage,
         HelperId::MapPushElem => map_push_elem,
         HelperId::MapPopElem => map_pop_elem,
@@ -162,7 +163,6 @@ fn of_xdp(helper: HelperId) -> Option<HelperFn> {
         HelperId::XdpStoreBytes => xdp_store_bytes,
         HelperId::PerfEventOutput => xdp_perf_event_output,
         HelperId::Redirect => xdp_redirect,
-        HelperId::RedirectMap => redirect_map,
         HelperId::CheckMtu => xdp_check_mtu,
         _ => return None,
     })

@@ -36,8 +36,8 @@ impl Buffer {
         let head = self.addr();
         let from = with_exposed_provenance::<u8>(from as usize);
         let to = with_exposed_provenance_mut::<u8>(head as usize + at);
-        // SAFETY: only SkBuff calls this, with the address of its packet: live memory of a capture, or of this buffer or
-        // the one it replaces. The target lies in the buffer, as asserted; they may overlap.
+        // SAFETY: only SkBuff and XdpBuff call this, with the address of their packet: live memory of a capture, or of this
+        // buffer or the one it replaces. The target lies in the buffer, as asserted; they may overlap.
         unsafe { std::ptr::copy(from, to, count) };
         drop(old);
         (head, self.bytes.len() * 8)
