@@ -10,7 +10,8 @@
 //! Soundness of pruning: a finished join state stands for all states it *includes* (`compare`), because nothing that
 //! happened after it depended on more than what was compared: registers and slots that were read later (`read`,
 //! [`crate::cfg::RegSet`]), scalars by value only where a later check or branch decision depended on the value
-//! (`precision`).
+//! (`precision`). A state of a loop that is not finished needs what is not known yet: it is compared in full, and what
+//! turns out to be needed is passed along the way back (`loops`).
 
 mod compare;
 mod env;
