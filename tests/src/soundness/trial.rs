@@ -41,7 +41,7 @@ pub enum Verdict {
     Stricter(String),
     /// Accepted, and none of its runs did what it must not.
     Sound,
-    /// Accepted, and refused by the kernel with one of [`RANGES`]; [`RUNS_OF_DOUBTFUL`] runs showed nothing.
+    /// Accepted, and refused by the kernel for a range it does not know; many more runs than usual showed nothing.
     Laxer(String),
     /// Accepted, but not run: its maps are too large, or its type is not one that runs here.
     NotRun,
