@@ -10,7 +10,7 @@ const INPUT_MAX: u64 = 3 * (bpfreplay_loader::OBJECT_SIZE_MAX as u64) + 1;
 /// The arguments as the runner passes them; the first that is no option is the memory.
 #[derive(Args, Debug)]
 pub(crate) struct Plugin {
-    /// [MEMORY] [--program HEX] [--engine jit|interpreter] [--elf] [--debug]
+    /// `[MEMORY] [--program HEX] [--engine jit|interpreter] [--elf] [--debug]`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<String>,
 }
