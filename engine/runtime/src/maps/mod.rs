@@ -15,7 +15,7 @@
 //! A lookup's result is an address into memory that lives as long as the map: what a program does with it needs no
 //! further check. An element that left a hash map or a trie waits for the batches that may have its address before it
 //! is used again; the kernel's preallocated maps, which use it again at once, promise less. An LRU map evicts when it
-//! is full and not before ([`clock`]).
+//! is full and not before (see `clock.rs`).
 //!
 //! Deliberately not here: sockmaps, storage of inodes, tasks and cgroups, user ring buffers, arenas, stack traces,
 //! `struct_ops`. Creating one is refused by name.

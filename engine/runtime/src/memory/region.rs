@@ -124,7 +124,7 @@ impl Memory<'_> {
         find_map(maps, address).or_else(|| find_map(self.held.inner(), address))
     }
 
-    /// As [`Memory::map`], to keep while the memory is used.
+    /// The map at an address, to keep while the memory is used.
     #[must_use]
     pub fn shared_map(&self, maps: &[Arc<Map>], address: u64) -> Option<Arc<Map>> {
         maps.iter().chain(self.held.inner()).find(|map| map.address() == address).cloned()
