@@ -6,7 +6,7 @@ use super::Env;
 use super::compare::Exactness;
 use super::loops::Again;
 use crate::error::{Checked, refuse};
-use crate::state::{JoinId, SlotSet, State};
+use crate::state::{FrameKind, JoinId, SlotSet, State};
 
 /// Whether a path goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,12 +38,20 @@ pub(super) struct Join {
     pub(super) precise_slots: Vec<SlotSet>,
 }
 
+/// Where states can be the same: at a slot, in a function called from one place. Those of other calls would only be
+/// misses, and be dropped for it (linux: explored_state()).
+type Place = (usize, FrameKind);
+
+fn place(pc: usize, state: &State) -> Place {
+    (pc, state.cur().kind)
+}
+
 #[derive(Debug)]
 pub(super) struct Joins {
     store: Vec<Option<Join>>,
     free: Vec<u32>,
-    /// States to compare with, by slot, the newest first: it is the likeliest to match.
-    at: HashMap<usize, Vec<JoinId>>,
+    /// States to compare with, the newest first: it is the likeliest to match.
+    at: HashMap<Place, Vec<JoinId>>,
     kept: usize,
     /// Memory the states take.
     bytes: usize,
@@ -155,9 +163,9 @@ impl Joins {
         self.get(id).is_some_and(|join| join.branches > 0)
     }
 
-    /// The states at a slot, the newest first.
-    pub(super) fn at(&self, pc: usize) -> impl Iterator<Item = (JoinId, &Join)> {
-        self.at.get(&pc).into_iter().flatten().filter_map(|&id| Some((id, self.get(id)?)))
+    /// The states at a slot in the function that runs, called from where it is now; the newest first.
+    pub(super) fn at(&self, pc: usize, state: &State) -> impl Iterator<Item = (JoinId, &Join)> {
+        self.at.get(&place(pc, state)).into_iter().flatten().filter_map(|&id| Some((id, self.get(id)?)))
     }
 
     /// The most states kept at one slot.
@@ -214,7 +222,7 @@ impl Joins {
             }
         };
         self.kept += 1;
-        self.at.entry(pc).or_default().insert(0, id);
+        self.at.entry(place(pc, state)).or_default().insert(0, id);
         state.parent = Some(id);
         state.first_pc = pc as u32;
         state.history.clear();
@@ -233,7 +241,8 @@ impl Env<'_> {
         let force = checkpoint || state.history.len() > HISTORY_MAX;
         let mut keep = force || (jumps >= NEW_STATE_JUMPS && insns >= NEW_STATE_INSNS);
 
-        let candidates = self.joins.at.remove(&pc).unwrap_or_default();
+        let here = place(pc, state);
+        let candidates = self.joins.at.remove(&here).unwrap_or_default();
         let mut kept = Vec::with_capacity(candidates.len());
         let mut pruned_by = None;
         let mut circle = false;
@@ -281,7 +290,7 @@ impl Env<'_> {
             }
             kept.push(id);
         }
-        self.joins.at.insert(pc, kept);
+        self.joins.at.insert(here, kept);
         if circle {
             refuse!(Invalid, "infinite loop detected at insn {pc}");
         }

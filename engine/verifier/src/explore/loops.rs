@@ -184,7 +184,7 @@ impl Env<'_> {
         };
         let last = self
             .joins
-            .at(pc)
+            .at(pc, state)
             .find(|&(id, join)| self.joins.is_unfinished(id) && Some(id) != except && same_calls(join));
         let Some((_, last)) = last else { return };
         for (index, frame) in state.frames.iter_mut().enumerate() {

@@ -9,7 +9,7 @@ use super::stack::{Slot, SlotSet, Stack};
 pub(crate) struct JoinId(pub(crate) u32);
 
 /// How a frame came to be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum FrameKind {
     /// The program's entry.
     Main,
