@@ -105,7 +105,7 @@ fn load(bytes: &[u8], only: &[String]) -> anyhow::Result<Vec<Arc<Program>>> {
 
 /// Numbers anew the maps that these programs refer to; which they were. An object's other maps, some of types this
 /// engine has not, are not made.
-fn keep_used_maps(programs: &mut [Program]) -> Vec<usize> {
+pub(crate) fn keep_used_maps(programs: &mut [Program]) -> Vec<usize> {
     let mut used = Vec::new();
     for program in programs {
         let mut pc = 0;

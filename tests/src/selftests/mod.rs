@@ -18,6 +18,7 @@ mod report;
 mod tables;
 mod trial;
 
+pub(crate) use annotations::keep_used_maps;
 pub use annotations::object_trials;
 pub use explained::Explained;
 pub use judge::{Judge, Ran, Said, Verdicts};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bpfreplay_loader::Object;
 use bpfreplay_parsers::ALL;
-use bpfreplay_program::{MapContent, Program};
+use bpfreplay_program::{MapContent, MapSpec, Program};
 
 use super::random::Random;
 use crate::case::{verifier_cases, verifier_program};
@@ -85,13 +85,19 @@ impl Corpus {
     }
 }
 
-/// The program without the programs it would tail-call: its prog arrays are empty.
+/// The program with the maps it uses, and without the programs it would tail-call: its prog arrays are empty.
 fn alone(program: &Program) -> Program {
-    let mut maps = program.maps.to_vec();
+    let mut alone = [program.clone()];
+    let used = selftests::keep_used_maps(&mut alone);
+    let [mut alone] = alone;
+    let maps: Option<Vec<MapSpec>> = used.iter().map(|&map| program.maps.get(map).cloned()).collect();
+    // A case may be about a map that is not there.
+    let Some(mut maps) = maps else { return program.clone() };
     for map in &mut maps {
-        if let MapContent::Programs(_) = map.content {
+        if let MapContent::Programs(_) | MapContent::Maps(_) = map.content {
             map.content = MapContent::Empty;
         }
     }
-    Program { maps: maps.into(), ..program.clone() }
+    alone.maps = maps.into();
+    alone
 }
