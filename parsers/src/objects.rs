@@ -127,6 +127,7 @@ pub const ORACLE: &[Object] = &[
     object!("load_bytes", "skb_load_bytes and its relative form"),
     object!("map_array", "array and per-CPU array, every flag"),
     object!("map_hash", "hash and per-CPU hash that fill up"),
+    object!("map_kinds", "LRU, LPM tries, queues, stacks, bloom filters, maps of maps"),
     object!("map_types", "maps of every key and value type, as bpftool dumps them"),
     object!("nat_rewrite", "a NAT by skb_store_bytes and csum_replace"),
     object!(
@@ -135,12 +136,14 @@ pub const ORACLE: &[Object] = &[
         "packets seen from the network header on: a socket filter, cgroup_skb, lwt"
     ),
     object!("packet_store", "stores into the packet by direct access"),
+    object!("records", "ring and perf buffers: positions, sizes, what does not fit"),
     object!("skb_hash", "set_hash, set_hash_invalid, pull_data"),
     object!(
         "skb_room",
         ["skb_room", "skb_room_limits"],
         "packets that grow, shrink and change their headers"
     ),
+    object!("spin_lock", "values changed under their lock"),
     object!(
         "strings",
         "numbers, strings, formats, memory at an address; devices and tunnels that are not there"
