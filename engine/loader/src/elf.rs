@@ -171,7 +171,8 @@ fn check_header(bytes: &[u8]) -> Result<&FileHeader64<LittleEndian>, LoadError> 
         }
         _ => return Err(LoadErrorKind::NotElf.into()),
     }
-    let header = FileHeader64::<LittleEndian>::parse(bytes).map_err(bad_elf)?;
+    let header = FileHeader64::<LittleEndian>::parse(bytes)
+        .map_err(|error| LoadError::at("(ELF header)", 0, LoadErrorKind::BadElf(error.to_string())))?;
     let machine = header.e_machine(LittleEndian).0;
     if machine != EM_BPF && machine != EM_NONE {
         return Err(LoadErrorKind::WrongMachine(machine).into());
