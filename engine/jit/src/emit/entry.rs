@@ -17,28 +17,16 @@ use crate::x64::{Assembler, x64};
 /// restore; return r0
 /// ```
 pub(crate) fn stub(asm: &mut Assembler) {
+    save(asm);
     x64!(asm
-        ; push rbp
-        ; push rbx
-        ; push r12
-        ; push r13
-        ; push r14
-        ; push r15
         ; mov exec, rsi
         ; mov rbp, rsp
         ; sub rsp, MAX_BPF_STACK as i32
         ; xor r11d, r11d
         ; mov DWORD exec => ExecutionContext.tail_call_cnt, r11d
         ; call rdx
-        ; add rsp, MAX_BPF_STACK as i32
-        ; pop r15
-        ; pop r14
-        ; pop r13
-        ; pop r12
-        ; pop rbx
-        ; pop rbp
-        ; ret
     );
+    restore(asm);
 }
 
 /// `extern "sysv64" fn(r1, r2, r3, r4, exec, function) -> r0`: a helper calls a function of the program, whose registers
@@ -53,6 +41,19 @@ pub(crate) fn stub(asm: &mut Assembler) {
 /// restore; return r0
 /// ```
 pub(crate) fn call_back(asm: &mut Assembler) {
+    save(asm);
+    x64!(asm
+        ; mov exec, r8
+        ; mov rbp, rsp
+        ; sub rsp, MAX_BPF_STACK as i32
+        ; mov r11d, DWORD exec => ExecutionContext.tail_call_cnt
+        ; call r9
+    );
+    restore(asm);
+}
+
+/// What System V says a callee saves.
+fn save(asm: &mut Assembler) {
     x64!(asm
         ; push rbp
         ; push rbx
@@ -60,11 +61,12 @@ pub(crate) fn call_back(asm: &mut Assembler) {
         ; push r13
         ; push r14
         ; push r15
-        ; mov exec, r8
-        ; mov rbp, rsp
-        ; sub rsp, MAX_BPF_STACK as i32
-        ; mov r11d, DWORD exec => ExecutionContext.tail_call_cnt
-        ; call r9
+    );
+}
+
+/// The frame's end, and what [`save`] saved.
+fn restore(asm: &mut Assembler) {
+    x64!(asm
         ; add rsp, MAX_BPF_STACK as i32
         ; pop r15
         ; pop r14
