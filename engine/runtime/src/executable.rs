@@ -2,6 +2,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use bpfreplay_uapi::ContextKind;
 use bpfreplay_uapi::ProgType;
 
 use crate::exec::Batch;
@@ -65,35 +66,6 @@ pub enum Context<'a> {
     Xdp(&'a mut XdpBuff),
     /// Plain bytes, read-only.
     Plain(&'a [u8]),
-}
-
-/// What a program's context is, by its type: some helpers are different functions for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ContextKind {
-    /// [`Context::Skb`].
-    Skb,
-    /// [`Context::Xdp`].
-    Xdp,
-    /// [`Context::Plain`].
-    Plain,
-}
-
-impl ContextKind {
-    /// The kind that programs of a type have.
-    #[must_use]
-    pub const fn of(prog_type: ProgType) -> ContextKind {
-        match prog_type {
-            ProgType::SocketFilter
-            | ProgType::SchedCls
-            | ProgType::SchedAct
-            | ProgType::CgroupSkb
-            | ProgType::LwtIn
-            | ProgType::LwtOut
-            | ProgType::LwtXmit => ContextKind::Skb,
-            ProgType::Xdp => ContextKind::Xdp,
-            ProgType::Kprobe | ProgType::Tracepoint => ContextKind::Plain,
-        }
-    }
 }
 
 impl Context<'_> {

@@ -26,7 +26,7 @@ pub use helper::{ArgType, DynptrArg, HelperId, HelperProto, MemAccess, RetType};
 pub use helper_names::helper_name;
 pub use kfunc::Kfunc;
 pub use map::MapType;
-pub use prog::ProgType;
+pub use prog::{ContextKind, ProgType};
 pub use skb::{ContextLayout, NativeField, SkbField};
 pub use skb_access::{SkbValue, skb_load, skb_store};
 pub use xdp::{XdpField, xdp_load};

@@ -50,6 +50,35 @@ pub const BPF_CGROUP_INET_INGRESS: u32 = 0;
 /// `expected_attach_type` of cgroup programs for what goes out (`BPF_CGROUP_INET_EGRESS`).
 pub const BPF_CGROUP_INET_EGRESS: u32 = 1;
 
+/// What the context pointer of a program points to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ContextKind {
+    /// A `struct __sk_buff`.
+    Skb,
+    /// A `struct xdp_md`.
+    Xdp,
+    /// Bytes as they are, read-only.
+    Plain,
+}
+
+impl ContextKind {
+    /// The kind that programs of a type have.
+    #[must_use]
+    pub const fn of(prog_type: ProgType) -> ContextKind {
+        match prog_type {
+            ProgType::SocketFilter
+            | ProgType::SchedCls
+            | ProgType::SchedAct
+            | ProgType::CgroupSkb
+            | ProgType::LwtIn
+            | ProgType::LwtOut
+            | ProgType::LwtXmit => ContextKind::Skb,
+            ProgType::Xdp => ContextKind::Xdp,
+            ProgType::Kprobe | ProgType::Tracepoint => ContextKind::Plain,
+        }
+    }
+}
+
 impl ProgType {
     /// The id in `union bpf_attr`.
     #[must_use]
@@ -60,16 +89,7 @@ impl ProgType {
     /// Whether the context is a `struct __sk_buff`.
     #[must_use]
     pub const fn has_skb(self) -> bool {
-        match self {
-            ProgType::SocketFilter
-            | ProgType::SchedCls
-            | ProgType::SchedAct
-            | ProgType::CgroupSkb
-            | ProgType::LwtIn
-            | ProgType::LwtOut
-            | ProgType::LwtXmit => true,
-            ProgType::Kprobe | ProgType::Tracepoint | ProgType::Xdp => false,
-        }
+        matches!(ContextKind::of(self), ContextKind::Skb)
     }
 
     /// Bytes of the context, where it is plain read-only memory: `struct pt_regs`, the longest record of a tracepoint.

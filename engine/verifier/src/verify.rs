@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use bpfreplay_isa::Reg;
 use bpfreplay_program::{ArgKind, FuncInfo, Program};
-use bpfreplay_uapi::ContextLayout;
+use bpfreplay_uapi::{ContextKind, ContextLayout};
 
 use crate::cfg::Code;
 use crate::error::{Checked, Circumstances, Refusal, VerifierError, refuse};
 use crate::explore::Env;
 use crate::facts;
 use crate::log::{Log, LogLevel, LogWindow};
-use crate::rewrite::{self, ContextKind, Xlated};
+use crate::rewrite::{self, Xlated};
 use crate::state::{Frame, FrameKind, MemSort, RegState, RegType, State};
 use crate::verified::{Facts, Subprog, VerifiedProgram};
 use crate::{cfg, check, diagnose};

@@ -97,6 +97,11 @@ pub(super) fn locked_value() -> Vec<u8> {
 /// Types and strings behind a header.
 fn blob(types: &[u32], strings: &[u8]) -> Vec<u8> {
     let types: Vec<u8> = types.iter().copied().flat_map(u32::to_le_bytes).collect();
+    raw(&types, strings)
+}
+
+/// A `.BTF` of raw types and strings.
+pub(crate) fn raw(types: &[u8], strings: &[u8]) -> Vec<u8> {
     let mut blob = Vec::new();
     blob.extend(0xeb9f_u16.to_le_bytes());
     blob.extend([1, 0]);

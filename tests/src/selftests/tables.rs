@@ -104,7 +104,7 @@ fn programs(row: &Row, prog_type: ProgType) -> anyhow::Result<Vec<Arc<Program>>>
     let maps: Arc<[MapSpec]> = maps.into();
     let mut main = Program::new("test", prog_type, insns);
     main.expected_attach_type = row.attach;
-    main.btf = Some(btf(&unhex(&row.btf_types)?, &unhex(&row.btf_strings)?).into());
+    main.btf = Some(btf::raw(&unhex(&row.btf_types)?, &unhex(&row.btf_strings)?).into());
     main.funcs = row
         .funcs
         .iter()
@@ -200,19 +200,6 @@ pub(super) fn test_val(size: usize) -> Vec<u8> {
     bytes[28..32].copy_from_slice(&0xabcd_ef12_u32.to_le_bytes());
     bytes.resize(size, 0);
     bytes
-}
-
-/// A `.BTF` of raw types and strings.
-fn btf(types: &[u8], strings: &[u8]) -> Vec<u8> {
-    let mut blob = Vec::new();
-    blob.extend(0xeb9f_u16.to_le_bytes());
-    blob.extend([1, 0]);
-    for word in [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
-        blob.extend(word.to_le_bytes());
-    }
-    blob.extend(types);
-    blob.extend(strings);
-    blob
 }
 
 fn unhex(text: &str) -> anyhow::Result<Vec<u8>> {

@@ -2,7 +2,7 @@
 
 use bpfreplay_btf::{Btf, FuncLinkage, Kind};
 use bpfreplay_program::{ArgKind, Linkage, ReturnKind};
-use bpfreplay_uapi::ProgType;
+use bpfreplay_uapi::{ContextKind, ProgType};
 
 use crate::error::LoadError;
 
@@ -122,16 +122,11 @@ fn is_context(btf: &Btf, pointee: u32, prog_type: ProgType) -> Result<bool, Load
         Kind::Typedef(_) if btf.name(ty)? == "bpf_user_pt_regs_t" => "bpf_user_pt_regs_t",
         _ => btf.name(btf.resolve(at)?.1)?,
     };
-    Ok(match prog_type {
-        ProgType::SocketFilter
-        | ProgType::SchedCls
-        | ProgType::SchedAct
-        | ProgType::CgroupSkb
-        | ProgType::LwtIn
-        | ProgType::LwtOut
-        | ProgType::LwtXmit => name == "__sk_buff",
-        ProgType::Xdp => name == "xdp_md",
-        ProgType::Kprobe => matches!(name, "pt_regs" | "bpf_user_pt_regs_t"),
-        ProgType::Tracepoint => false,
+    Ok(match ContextKind::of(prog_type) {
+        ContextKind::Skb => name == "__sk_buff",
+        ContextKind::Xdp => name == "xdp_md",
+        ContextKind::Plain => {
+            prog_type == ProgType::Kprobe && matches!(name, "pt_regs" | "bpf_user_pt_regs_t")
+        }
     })
 }

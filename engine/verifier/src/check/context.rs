@@ -2,8 +2,7 @@ use std::ops::Range;
 
 use bpfreplay_isa::Reg;
 use bpfreplay_program::Program;
-use bpfreplay_uapi::limits::{PERF_MAX_TRACE_SIZE, PT_REGS_SIZE};
-use bpfreplay_uapi::{ProgType, SkbField, SkbValue, XdpField, skb_load, skb_store, xdp_load};
+use bpfreplay_uapi::{ContextKind, ProgType, SkbField, SkbValue, XdpField, skb_load, skb_store, xdp_load};
 
 use crate::check::memory::How;
 use crate::error::{Checked, refuse};
@@ -56,25 +55,22 @@ pub(crate) fn access(
     how: How,
 ) -> Checked<ContextAccess> {
     unmodified(reg, pointer)?;
-    let found = match program.prog_type {
-        ProgType::SocketFilter
-        | ProgType::SchedCls
-        | ProgType::SchedAct
-        | ProgType::CgroupSkb
-        | ProgType::LwtIn
-        | ProgType::LwtOut
-        | ProgType::LwtXmit => match how {
+    let found = match ContextKind::of(program.prog_type) {
+        ContextKind::Skb => match how {
             How::Load | How::LoadSigned => skb_load(program.prog_type, off, size),
             How::Store => skb_store(program.prog_type, off, size),
         }
         .map(ContextAccess::Skb),
-        ProgType::Xdp => match how {
+        ContextKind::Xdp => match how {
             How::Load | How::LoadSigned => xdp_load(off, size, program.expected_attach_type),
             How::Store => None,
         }
         .map(ContextAccess::Xdp),
-        ProgType::Kprobe => plain_access(off, size, how, 0..PT_REGS_SIZE),
-        ProgType::Tracepoint => plain_access(off, size, how, TRACE_HEADER..PERF_MAX_TRACE_SIZE),
+        ContextKind::Plain => {
+            let start = if program.prog_type == ProgType::Tracepoint { TRACE_HEADER } else { 0 };
+            let end = program.prog_type.plain_context();
+            end.and_then(|end| plain_access(off, size, how, start..end))
+        }
     };
     // A pointer with its sign extended is none.
     let found = found.filter(|field| how != How::LoadSigned || field.value() == SkbValue::Scalar);

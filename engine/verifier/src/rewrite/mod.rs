@@ -18,7 +18,7 @@ mod tests;
 mod xdp;
 
 use bpfreplay_isa::{CallTarget, Imm64, Insn, Instruction, encode};
-use bpfreplay_uapi::{ContextLayout, HelperId, ProgType};
+use bpfreplay_uapi::{ContextKind, ContextLayout, HelperId};
 
 use crate::cfg::Code;
 use crate::error::Checked;
@@ -67,33 +67,6 @@ pub(crate) fn rewrite(
     may_goto::set_budgets(code, notes, stack_depth, &mut replacements)?;
     dead_code::remove_empty_jumps(&mut replacements);
     link::link(replacements)
-}
-
-/// What the context pointer of the program type points to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum ContextKind {
-    /// The engine's own `struct __sk_buff`: accesses are converted.
-    Skb,
-    /// Its own `struct xdp_md`: accesses are converted.
-    Xdp,
-    /// Bytes as they are.
-    Plain,
-}
-
-impl ContextKind {
-    pub(crate) const fn of(prog_type: ProgType) -> ContextKind {
-        match prog_type {
-            ProgType::SocketFilter
-            | ProgType::SchedCls
-            | ProgType::SchedAct
-            | ProgType::CgroupSkb
-            | ProgType::LwtIn
-            | ProgType::LwtOut
-            | ProgType::LwtXmit => ContextKind::Skb,
-            ProgType::Xdp => ContextKind::Xdp,
-            ProgType::Kprobe | ProgType::Tracepoint => ContextKind::Plain,
-        }
-    }
 }
 
 fn replace(
