@@ -6,9 +6,8 @@ use bpfreplay_tests::case::{self, Engine, KernelEngine};
 
 #[test]
 fn cases_hold_on_the_kernel() {
-    match Kernel::probe() {
-        Ok(kernel) => run_all(&KernelEngine(kernel)),
-        Err(reason) => eprintln!("skipped: {reason}"),
+    if let Some(kernel) = Kernel::or_skip("callbacks, iterators and loops on the kernel") {
+        run_all(&KernelEngine(kernel));
     }
 }
 
@@ -23,25 +22,6 @@ fn cases_hold_on_the_jit() {
 }
 
 fn run_all(engine: &dyn Engine) {
-    let cases = case::cases(&root().join("tests/cases/control")).expect("the cases can be read");
-    assert!(!cases.is_empty(), "the folder holds the cases");
-    let mut failed = Vec::new();
-    for (name, case) in &cases {
-        match &case.kernel_skip {
-            Some(reason) if engine.name() == "kernel" => eprintln!("skipped on the kernel: {name}: {reason}"),
-            _ => {
-                if let Err(error) = case::check(case, engine) {
-                    failed.push(format!("{name}: {error:#}"));
-                }
-            }
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "{} of {} on {}:\n{}",
-        failed.len(),
-        cases.len(),
-        engine.name(),
-        failed.join("\n")
-    );
+    let checked = case::check_all(&root().join("tests/cases/control"), engine);
+    assert!(checked > 0, "the folder holds the cases");
 }

@@ -50,26 +50,6 @@ fn the_ledger_is_whole() {
 }
 
 fn run_all(engine: &dyn Engine) {
-    let cases = case::cases(&root().join("tests/cases/tail_calls")).expect("the cases can be read");
-    assert!(cases.len() > 20, "the folder holds the cases");
-    let mut failed = Vec::new();
-    for (name, case) in &cases {
-        let skip = if engine.name() == "kernel" { &case.kernel_skip } else { &case.ours_skip };
-        match skip {
-            Some(reason) => eprintln!("skipped on {}: {name}: {reason}", engine.name()),
-            None => {
-                if let Err(error) = case::check(case, engine) {
-                    failed.push(format!("{name}: {error:#}"));
-                }
-            }
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "{} of {} on {}:\n{}",
-        failed.len(),
-        cases.len(),
-        engine.name(),
-        failed.join("\n")
-    );
+    let checked = case::check_all(&root().join("tests/cases/tail_calls"), engine);
+    assert!(checked > 20, "the folder holds the cases");
 }

@@ -10,7 +10,7 @@
 //! ```
 
 mod assemble;
-mod btf;
+pub(crate) mod btf;
 mod engine;
 mod file;
 mod fixture_maps;
@@ -23,5 +23,5 @@ pub use assemble::{assemble_program, map_spec};
 pub use engine::{Engine, Loaded, Outcome, RefusedLoad};
 pub use file::{Case, MapDef, ProgramDef, Returns, Step, cases};
 pub use kernel::KernelEngine;
-pub use run::check;
+pub use run::{check, check_all};
 pub use verifier::{VerifierCase, verifier_cases, verifier_program};

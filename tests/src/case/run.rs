@@ -13,6 +13,36 @@ use super::file::{Case, Step};
 const DEFAULT_FRAME: &str = "00000000000002000000000108004500003200010000400666b8c0000201c63364010400005000000001\
                              00000000500220004d0b000000000000000000000000";
 
+/// Runs every case of a folder on an engine, but those that say why they cannot run there; how many there are.
+///
+/// # Panics
+///
+/// If the cases cannot be read, or with every case that does not hold.
+pub fn check_all(folder: &Path, engine: &dyn Engine) -> usize {
+    let cases = cases(folder).expect("the cases can be read");
+    let mut failed = Vec::new();
+    for (name, case) in &cases {
+        let skip = if engine.name() == "kernel" { &case.kernel_skip } else { &case.ours_skip };
+        match skip {
+            Some(reason) => eprintln!("skipped on {}: {name}: {reason}", engine.name()),
+            None => {
+                if let Err(error) = check(case, engine) {
+                    failed.push(format!("{name}: {error:#}"));
+                }
+            }
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {} on {}:\n{}",
+        failed.len(),
+        cases.len(),
+        engine.name(),
+        failed.join("\n")
+    );
+    cases.len()
+}
+
 /// Runs a case on an engine.
 ///
 /// # Errors
