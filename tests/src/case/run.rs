@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
@@ -7,7 +8,7 @@ use bpfreplay_uapi::Errno;
 
 use super::assemble::{assemble_program, map_spec};
 use super::engine::{Engine, Loaded, Outcome};
-use super::file::{Case, Step};
+use super::file::{Case, Step, cases};
 
 /// The frame of a run that states none: Ethernet, IPv4, TCP to port 80, 64 bytes.
 const DEFAULT_FRAME: &str = "00000000000002000000000108004500003200010000400666b8c0000201c63364010400005000000001\

@@ -15,6 +15,7 @@ use bpfreplay_uapi::{Kfunc, MapType, ProgType};
 use serde::Deserialize;
 
 use super::trial::{Expect, Run, Trial, in_scope};
+use crate::case::btf;
 
 /// One line of `table_tests`.
 #[derive(Deserialize)]
