@@ -11,6 +11,7 @@ pub mod captures;
 pub mod case;
 pub mod fuzz;
 pub mod kernel;
+pub mod oracle;
 pub mod selftests;
 pub mod skip;
 pub mod soundness;
