@@ -76,7 +76,7 @@ fn judge(program: &Program, options: &Options<'_>, log: &mut Log) -> Judged<Acce
     let main = State::new(entry_frame(FrameKind::Main, 0), 0);
     env.explore(main, 0)?;
     explore_globals(&mut env)?;
-    check::depth::check(&code, &env.stack_depth).map_err(whole)?;
+    check::depth::check(&code, &env.stack_depth, &env.async_callbacks).map_err(whole)?;
 
     let context = ContextKind::of(program.prog_type);
     let xlated =

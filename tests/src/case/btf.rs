@@ -5,7 +5,10 @@
 //!   [6..=10] FUNC_PROTO r (ctx: 3), r one of int, long, enum, pointer, void   [11..] FUNC, one a function
 //! ```
 
-use bpfreplay_program::Linkage;
+use std::sync::Arc;
+
+use bpfreplay_btf::Btf;
+use bpfreplay_program::{Linkage, MapSpec, SpecialField, SpecialKind};
 
 use super::file::Returns;
 
@@ -20,6 +23,7 @@ const FIRST_PROTO: u32 = 6;
 
 const KIND_INT: u32 = 1;
 const KIND_PTR: u32 = 2;
+const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_ENUM: u32 = 6;
 const KIND_FUNC: u32 = 12;
@@ -75,6 +79,51 @@ pub(super) fn functions(funcs: &[Func<'_>]) -> Vec<u8> {
 /// Ids of [`locked_value`]'s types.
 pub(super) const LOCKED_KEY: u32 = 1;
 pub(super) const LOCKED_VALUE: u32 = 4;
+
+/// Makes the values of a map `struct { long count; struct bpf_timer timer; long data; }`.
+pub(super) fn with_timer(spec: &mut MapSpec) {
+    timed(spec, &timed_value("count", LONG_OF_VALUES), &[]);
+}
+
+/// Makes them `struct { struct bpf_spin_lock lock; struct bpf_timer timer; long data; }`.
+pub(super) fn with_lock_and_timer(spec: &mut MapSpec) {
+    let lock = [SpecialField { off: 0, kind: SpecialKind::SpinLock }];
+    timed(spec, &timed_value("lock", LOCK_OF_VALUES), &lock);
+}
+
+fn timed(spec: &mut MapSpec, types: &[u8], more: &[SpecialField]) {
+    spec.btf = Some(Arc::new(Btf::parse(types).expect("our own BTF is right")));
+    spec.btf_key_type_id = LOCKED_KEY;
+    spec.btf_value_type_id = TIMED_VALUE;
+    spec.special = more.to_vec();
+    spec.special.push(SpecialField { off: 8, kind: SpecialKind::Timer });
+}
+
+const LONG_OF_VALUES: u32 = 2;
+const LOCK_OF_VALUES: u32 = 3;
+const TIMED_VALUE: u32 = 6;
+
+/// `[1] INT int   [2] INT long   [3] STRUCT bpf_spin_lock   [4] ARRAY long[2]   [5] STRUCT bpf_timer { [4] }
+/// [6] STRUCT value { first; timer; long }`, the first member a long or a lock.
+fn timed_value(first: &str, first_type: u32) -> Vec<u8> {
+    let mut strings = vec![0u8];
+    let mut string = |text: &str| {
+        let at = strings.len() as u32;
+        strings.extend_from_slice(text.as_bytes());
+        strings.push(0);
+        at
+    };
+    let mut types: Vec<u32> = Vec::new();
+    types.extend([string("int"), KIND_INT << 24, 4, INT_SIGNED | 32]);
+    types.extend([string("long"), KIND_INT << 24, 8, INT_SIGNED | 64]);
+    types.extend([string("bpf_spin_lock"), KIND_STRUCT << 24 | 1, 4, string("val"), 1, 0]);
+    types.extend([0, KIND_ARRAY << 24, 0, 2, 1, 2]);
+    types.extend([string("bpf_timer"), KIND_STRUCT << 24 | 1, 16, string("opaque"), 4, 0]);
+    types.extend([string("value"), KIND_STRUCT << 24 | 3, 32]);
+    types.extend([string(first), first_type, 0]);
+    types.extend([string("timer"), 5, 64, string("data"), 2, 192]);
+    blob(&types, &strings)
+}
 
 /// `[1] INT int   [2] INT long   [3] STRUCT bpf_spin_lock { int val }   [4] STRUCT value { int; lock; long }`
 pub(super) fn locked_value() -> Vec<u8> {

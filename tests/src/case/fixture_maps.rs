@@ -53,7 +53,18 @@ pub(super) fn fixture_maps() -> Vec<MapSpec> {
         ),
         locked("locked", MapType::Hash, 4),
         locked("locked_array", MapType::Array, 1),
+        timed("timed", MapType::Array, btf::with_timer),
+        timed("timed_hash", MapType::Hash, btf::with_timer),
+        timed("timed_percpu", MapType::PercpuArray, btf::with_timer),
+        timed("timed_locked", MapType::Array, btf::with_lock_and_timer),
     ]
+}
+
+/// Values of 32 bytes with a timer at 8.
+fn timed(name: &str, map_type: MapType, types: fn(&mut MapSpec)) -> MapSpec {
+    let mut spec = MapSpec::new(name, map_type, 4, 32, 4);
+    types(&mut spec);
+    spec
 }
 
 /// Values of `struct { int count; struct bpf_spin_lock lock; long data; }`.

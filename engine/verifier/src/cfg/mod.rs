@@ -24,7 +24,7 @@ use crate::error::{Checked, refuse};
 
 pub(crate) use liveness::RegSet;
 pub(crate) use reach::Edges;
-pub(crate) use subprogs::{Function, function_starts, is_iter_next};
+pub(crate) use subprogs::{Function, function_starts, is_iter_next, is_local_call};
 
 /// A program that passed the phases, as a graph.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 use bpfreplay_isa::Insn;
 
-use super::subprogs::{calls_back, is_func_address, is_iter_next, is_local_call, jump_target};
+use super::subprogs::{
+    calls_back, calls_back_later, is_func_address, is_iter_next, is_local_call, jump_target,
+};
 use crate::error::{Checked, ErrorKind, Refusal};
 
 /// Where paths part and meet.
@@ -61,6 +63,10 @@ pub(crate) fn check(insns: &[Insn]) -> Checked<Edges> {
             edges.is_checkpoint[pc] = true;
             edges.mark_join(pc);
             edges.mark_jump(pc);
+        }
+        // Compared before the callback is left pending: one that names itself would otherwise never end.
+        if calls_back_later(insn) {
+            edges.mark_join(pc);
         }
         if let Some(target) = jump_target(insn, pc) {
             let target = target as usize;

@@ -43,6 +43,12 @@ pub(crate) fn calls_back(insn: Insn) -> bool {
     matches!(helper(insn), Some(HelperId::ForEachMapElem | HelperId::Loop))
 }
 
+/// A call of a helper that names a function of the program to be called later
+/// (linux: is_async_callback_calling_function()).
+pub(crate) fn calls_back_later(insn: Insn) -> bool {
+    helper(insn) == Some(HelperId::TimerSetCallback)
+}
+
 /// A call of a kernel function that a loop goes round by.
 pub(crate) fn is_iter_next(insn: Insn) -> bool {
     insn.opcode == CALL && insn.src() == 2 && insn.imm as u32 == Kfunc::IterNumNext.id()

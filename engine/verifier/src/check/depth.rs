@@ -1,8 +1,10 @@
 //! The stack along every chain of calls (linux: check_max_stack_depth()).
 
+use std::collections::BTreeSet;
+
 use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES};
 
-use crate::cfg::Code;
+use crate::cfg::{Code, is_local_call};
 use crate::error::{Checked, ErrorKind, Refusal, refuse};
 
 /// Frames are rounded up to this, as the kernel's JIT does.
@@ -10,12 +12,18 @@ const FRAME_ALIGN: u32 = 16;
 /// Stack the frames above a function with a tail call may use: 33 programs times this stay within 8 KiB.
 const TAIL_CALL_STACK: u32 = 256;
 
-/// Checks all chains from the entry, longest first: `above[f]` is the most stack that the frames above `f` can use
+/// Checks all chains from the entry, and from every callback that runs later, on a stack of its own.
+pub(crate) fn check(code: &Code, stack_depth: &[u16], async_callbacks: &BTreeSet<usize>) -> Checked {
+    let mut roots = async_callbacks.iter().rev().chain([&0]);
+    roots.try_for_each(|&root| check_from(code, stack_depth, async_callbacks, root))
+}
+
+/// Checks all chains from a function, longest first: `above[f]` is the most stack that the frames above `f` can use
 /// where `f` is the frame with that number.
-pub(crate) fn check(code: &Code, stack_depth: &[u16]) -> Checked {
+fn check_from(code: &Code, stack_depth: &[u16], async_callbacks: &BTreeSet<usize>, root: usize) -> Checked {
     let rounded = |function: usize| u32::from(stack_depth[function]).next_multiple_of(FRAME_ALIGN);
     let mut above: Vec<Option<u32>> = vec![None; code.functions.len()];
-    above[0] = Some(0);
+    above[root] = Some(0);
     for frame in 1..=MAX_CALL_FRAMES {
         let mut below = vec![None; code.functions.len()];
         for (index, function) in code.functions.iter().enumerate() {
@@ -31,7 +39,11 @@ pub(crate) fn check(code: &Code, stack_depth: &[u16]) -> Checked {
                 let message = format!("combined stack size of {frame} calls is {sum}. Too large");
                 return Err(Refusal::new(ErrorKind::Access, message).at(function.start));
             }
-            for &(_, callee) in &function.calls {
+            for &(at, callee) in &function.calls {
+                // Its address is taken for later; a direct call is one like any other.
+                if async_callbacks.contains(&callee) && !is_local_call(code.insns[at]) {
+                    continue;
+                }
                 below[callee] = below[callee].max(Some(sum));
             }
         }

@@ -74,7 +74,11 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
                 expect_or_null(reg, &value, value.kind == RegType::Ctx, "ctx")?;
                 context::unmodified(reg, &value)?;
             }
-            ArgType::ConstMapPtr => *map = Some(map_args::argument(env, reg, &value)?),
+            ArgType::ConstMapPtr => {
+                let argument = map_args::argument(env, reg, &value)?;
+                special::of_timer(*map, argument)?;
+                *map = Some(argument);
+            }
             ArgType::MapKey => {
                 let Some(argument) = map.as_mut() else { continue };
                 argument.key = Some(reg);
@@ -152,7 +156,10 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
                 expect(reg, &value, is_record, "ringbuf_mem")?;
                 *releases = released(reg, &value)?;
             }
-            ArgType::Timer | ArgType::Dynptr(_) => {
+            ArgType::Timer => {
+                *map = Some(MapArgument { map: special::timer(env, (reg, &value))?, key: None });
+            }
+            ArgType::Dynptr(_) => {
                 refuse!(Unsupported, "helper {}#{} is not supported", proto.name, helper.id())
             }
         }

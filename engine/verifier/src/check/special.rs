@@ -2,8 +2,9 @@
 
 use bpfreplay_isa::Reg;
 use bpfreplay_program::{MapSpec, SpecialKind};
-use bpfreplay_uapi::HelperId;
+use bpfreplay_uapi::{HelperId, MapType};
 
+use super::helper_args::MapArgument;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{Lock, RegState, RegType, State};
@@ -69,28 +70,7 @@ pub(super) fn spin_lock(
     helper: HelperId,
     (reg, value): (Reg, &RegState),
 ) -> Checked<Option<Lock>> {
-    let n = reg.number();
-    let RegType::MapValue { map } = value.kind else {
-        refuse!(Access, "R{n} type={} expected=map_value", value.type_name());
-    };
-    if value.nullable {
-        refuse!(Access, "R{n} type={} expected=map_value", value.type_name());
-    }
-    let Some(var) = value.value.as_const() else {
-        let what = "bpf_spin_lock has to be at the constant offset";
-        refuse!(Invalid, "R{n} doesn't have constant offset. {what}");
-    };
-    let spec = env.map(map);
-    if spec.btf_value_type_id == 0 && spec.special.is_empty() {
-        refuse!(Invalid, "map '{}' has to have BTF in order to use bpf_spin_lock", spec.name);
-    }
-    let Some(field) = spec.special.iter().find(|field| field.kind == SpecialKind::SpinLock) else {
-        refuse!(Invalid, "map '{}' has no valid bpf_spin_lock", spec.name);
-    };
-    let off = i64::from(value.off).wrapping_add(var as i64);
-    if off != i64::from(field.off) {
-        refuse!(Invalid, "off {off} doesn't point to 'struct bpf_spin_lock' that is at {}", field.off);
-    }
+    let map = field_pointer(env, SpecialKind::SpinLock, (reg, value))?;
     let this = Lock { map, id: value.id };
     match (state.held.lock(), helper) {
         (None, HelperId::SpinLock) => Ok(Some(this)),
@@ -99,4 +79,56 @@ pub(super) fn spin_lock(
         (Some(held), _) if held != this => refuse!(Invalid, "bpf_spin_unlock of different lock"),
         (Some(_), _) => Ok(None),
     }
+}
+
+/// The argument of the timer helpers: the map whose timer it is (linux: process_timer_func()).
+pub(super) fn timer(env: &Env<'_>, argument: (Reg, &RegState)) -> Checked<u32> {
+    let map = field_pointer(env, SpecialKind::Timer, argument)?;
+    if env.program_map(map).is_none() {
+        refuse!(Unsupported, "timers of inner maps are not supported (map {})", env.map(map).name);
+    }
+    Ok(map)
+}
+
+/// `bpf_timer_init` is told the map that its timer is in.
+pub(super) fn of_timer(timer: Option<MapArgument>, map: MapArgument) -> Checked {
+    match timer {
+        Some(timer) if timer.map != map.map => {
+            refuse!(Invalid, "timer pointer in R1 map_uid=0 doesn't match map pointer in R2 map_uid=0")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A pointer to the field of this kind in a map's value: the map (linux: check_map_field_pointer()).
+fn field_pointer(env: &Env<'_>, kind: SpecialKind, (reg, value): (Reg, &RegState)) -> Checked<u32> {
+    let (n, name) = (reg.number(), kind.name());
+    let RegType::MapValue { map } = value.kind else {
+        refuse!(Access, "R{n} type={} expected=map_value", value.type_name());
+    };
+    if value.nullable {
+        refuse!(Access, "R{n} type={} expected=map_value", value.type_name());
+    }
+    let Some(var) = value.value.as_const() else {
+        refuse!(Invalid, "R{n} doesn't have constant offset. {name} has to be at the constant offset");
+    };
+    let spec = env.map(map);
+    if (spec.btf_value_type_id == 0 && spec.special.is_empty()) || !may_hold(spec, kind) {
+        refuse!(Invalid, "map '{}' has to have BTF in order to use {name}", spec.name);
+    }
+    let Some(field) = spec.special.iter().find(|field| field.kind == kind) else {
+        refuse!(Invalid, "map '{}' has no valid {name}", spec.name);
+    };
+    let off = i64::from(value.off).wrapping_add(var as i64);
+    if off != i64::from(field.off) {
+        refuse!(Invalid, "off {off} doesn't point to 'struct {name}' that is at {}", field.off);
+    }
+    Ok(map)
+}
+
+/// The kernel makes no map of other types with timers in its values; libbpf then makes one without types
+/// (linux: map_check_btf()).
+fn may_hold(spec: &MapSpec, kind: SpecialKind) -> bool {
+    let keeps_timers = matches!(spec.map_type, MapType::Array | MapType::Hash | MapType::LruHash);
+    kind != SpecialKind::Timer || keeps_timers
 }

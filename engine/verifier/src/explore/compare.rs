@@ -83,7 +83,9 @@ impl Env<'_> {
             Some(FrameKind::Call { callsite }) => (self.code.live[callsite as usize + 1], true),
             // The helper is called once more.
             Some(FrameKind::Callback { callsite }) => (self.code.live[callsite as usize], false),
-            Some(FrameKind::Main | FrameKind::Global) | None => (self.code.live[self.pc], false),
+            Some(FrameKind::Main | FrameKind::Global | FrameKind::Async) | None => {
+                (self.code.live[self.pc], false)
+            }
         };
         Reg::ALL.into_iter().all(|reg| {
             let matters = live.contains(reg) && !(waiting && reg == Reg::R0);

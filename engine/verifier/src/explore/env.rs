@@ -10,7 +10,7 @@ use super::notes::{Access, Note};
 use crate::cfg::Code;
 use crate::error::{Checked, Circumstances, Refusal, refuse};
 use crate::log::Log;
-use crate::state::{HistoryEntry, State};
+use crate::state::{Frame, HistoryEntry, State};
 use crate::{diagnose, transfer};
 
 /// Memory that states may take. Programs that compilers make take a few megabytes; eight frames of 512 bytes of
@@ -47,6 +47,10 @@ pub(crate) struct Env<'a> {
     pub(crate) stack_depth: Vec<u16>,
     /// Global functions that are called, by index: each is verified on its own.
     pub(crate) globals: BTreeSet<usize>,
+    /// Functions that timers run, by index: each begins a stack of its own.
+    pub(crate) async_callbacks: BTreeSet<usize>,
+    /// How often one was named.
+    async_entries: u32,
     pub(super) joins: Joins,
     pub(super) loops: Loops,
     pub(super) pending: Vec<Pending>,
@@ -71,6 +75,8 @@ impl<'a> Env<'a> {
             notes: vec![Note::default(); code.insns.len()],
             stack_depth: vec![0; code.functions.len()],
             globals: BTreeSet::new(),
+            async_callbacks: BTreeSet::new(),
+            async_entries: 0,
             joins: Joins::new(),
             loops: Loops::default(),
             pending: Vec::new(),
@@ -192,6 +198,17 @@ impl<'a> Env<'a> {
         let log_position = self.log.position();
         self.pending.push(Pending { state, pc, prev_pc: self.pc, log_position });
         Ok(())
+    }
+
+    /// Comes back to a callback that runs later, whatever the state is here (linux: push_async_cb()).
+    pub(crate) fn push_async(&mut self, frame: Frame) -> Checked {
+        let function = frame.subprog as usize;
+        self.async_callbacks.insert(function);
+        self.async_entries += 1;
+        let start = self.code.functions[function].start;
+        let mut state = State::new(frame, start as u32);
+        state.rounds.async_entry = self.async_entries;
+        self.push(state, start)
     }
 
     /// A map: the program's, and behind those, one for one, the shapes of their inner maps.

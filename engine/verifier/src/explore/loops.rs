@@ -59,6 +59,10 @@ impl Env<'_> {
     /// How a state compares with an unfinished one at the same instruction (linux: is_state_visited()).
     pub(super) fn again(&self, old: &Join, new: &State) -> Again {
         let pc = self.pc;
+        // Another run of the callback: neither a circle, nor known to end.
+        if old.state.rounds.async_entry != new.rounds.async_entry {
+            return Again::Different;
+        }
         if self.code.edges.calls_back[pc] {
             return if self.includes(old, new, Exactness::Ranges) {
                 Again::Converged

@@ -52,6 +52,7 @@ impl Display for StateText<'_> {
         match frame.kind {
             FrameKind::Main | FrameKind::Global | FrameKind::Call { .. } => Ok(()),
             FrameKind::Callback { .. } => f.write_str(" cb"),
+            FrameKind::Async => f.write_str(" async_cb"),
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum FrameKind {
     Main,
     /// A global function verified on its own.
     Global,
+    /// A callback that a timer runs, some time after whoever named it ended (linux: in_async_callback_fn).
+    Async,
     /// A call to a static function; execution goes on behind `callsite`.
     Call { callsite: u32 },
     /// A helper at `callsite` calls its callback; execution goes on **at** `callsite`, which may call it once more.
@@ -90,6 +92,9 @@ pub(crate) struct Rounds {
     pub(crate) callback: u32,
     /// `may_goto`s passed (linux: `may_goto_depth`).
     pub(crate) may_goto: u32,
+    /// Which naming of a timer's callback this is the exploration of: a callback may name itself
+    /// (linux: `async_entry_cnt`).
+    pub(crate) async_entry: u32,
 }
 
 impl State {

@@ -73,6 +73,12 @@ pub(super) fn exit(env: &mut Env<'_>, state: &mut State) -> Checked<Next> {
             }
             Ok(Next::End)
         }
+        // linux: check_return_code()
+        FrameKind::Async => {
+            read(state, Reg::R0)?;
+            return_value::check(env, state, "At async callback return", &(0..=0))?;
+            Ok(Next::End)
+        }
         FrameKind::Global => {
             if !read(state, Reg::R0)?.is_scalar() {
                 refuse!(
@@ -105,7 +111,7 @@ fn leave(env: &mut Env<'_>, state: &mut State, result: RegState) -> Checked<Next
 /// `result`. In the entry function that ends the program, and there is nothing to explore.
 pub(super) fn leave_early(env: &mut Env<'_>, mut state: State, result: RegState) -> Checked {
     match state.cur().kind {
-        FrameKind::Main | FrameKind::Global => Ok(()),
+        FrameKind::Main | FrameKind::Global | FrameKind::Async => Ok(()),
         FrameKind::Call { .. } | FrameKind::Callback { .. } => match leave(env, &mut state, result)? {
             Next::Goto(pc) => env.push(state, pc),
             Next::End => Ok(()),

@@ -1,4 +1,5 @@
-//! Helpers that call functions of the program: `bpf_loop`, `bpf_for_each_map_elem`.
+//! Helpers that call functions of the program: `bpf_loop`, `bpf_for_each_map_elem`; and `bpf_timer_set_callback`, which
+//! has one called later.
 //!
 //! How often they call is not known. A call is therefore explored as both: the program goes on behind it, and the
 //! callback runs once, in a frame of its own, and comes back **to the call**, where the same choice is made again,
@@ -9,6 +10,8 @@
 //!          ▼                          │ pending
 //!   ── call bpf_loop ─────────────────┴──▶ what follows
 //! ```
+//!
+//! A timer's callback runs when the program is over: it is explored from a state of its own, with nothing below it.
 
 use bpfreplay_isa::Reg;
 use bpfreplay_program::Linkage;
@@ -62,6 +65,16 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, helper: HelperId, map: 
     state.cur_mut().callback_depth = 0;
     let start = env.code.functions[function as usize].start;
     env.push(inside, start)
+}
+
+/// Leaves a timer's callback pending: callback(map, key, value) (linux: set_timer_callback_state()).
+pub(super) fn set_timer(env: &mut Env<'_>, state: &State, map: Option<u32>) -> Checked {
+    let (RegType::Func { function }, Some(map)) = (state.reg(Reg::R2).kind, map) else { return Ok(()) };
+    let mut frame = Frame::new(FrameKind::Async, function, 0);
+    frame.regs[Reg::R1.index()] = RegState::pointer(RegType::MapPtr { map });
+    frame.regs[Reg::R2.index()] = RegState::pointer(RegType::MapKey { map });
+    frame.regs[Reg::R3.index()] = RegState::pointer(RegType::MapValue { map });
+    env.push_async(frame)
 }
 
 /// Whether `bpf_loop` has rounds left: r1 of them at the most.

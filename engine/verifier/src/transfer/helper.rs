@@ -44,6 +44,9 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     if matches!(helper, HelperId::Loop | HelperId::ForEachMapElem) {
         callback::call(env, state, helper, map.map(|argument| argument.map))?;
     }
+    if helper == HelperId::TimerSetCallback {
+        callback::set_timer(env, state, map.map(|argument| argument.map))?;
+    }
     if helper == HelperId::GetLocalStorage {
         no_flags(env, state)?;
     }
