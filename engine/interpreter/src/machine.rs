@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bpfreplay_isa::{AtomicOp, CallTarget, Imm64, Instruction, Operand, PacketIndex, Reg, Size, sem};
-use bpfreplay_runtime::memory::Memory;
+use bpfreplay_runtime::memory::{Memory, find_map};
 use bpfreplay_runtime::skb::load_packet;
-use bpfreplay_runtime::{Batch, Context, Executable, ExecutionContext, Fault, FaultKind, PathEntry};
+use bpfreplay_runtime::{
+    Batch, Context, ContextKind, Executable, ExecutionContext, Fault, FaultKind, PathEntry,
+};
 use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
 use bpfreplay_uapi::{HelperId, Kfunc};
 
@@ -41,16 +43,53 @@ impl Machine<'_> {
         batch: &mut Batch<'_>,
         step_limit: u64,
     ) -> u64 {
+        Machine::within(program, Some(context), batch, step_limit, |machine| {
+            machine.set(Reg::R1, machine.memory.context_address());
+            machine.function(program, 0, 0)
+        })
+    }
+
+    /// Runs a function of a program as the callback of a timer.
+    pub(crate) fn run_callback(
+        program: &InterpretedProgram,
+        function: u64,
+        args: [u64; 3],
+        batch: &mut Batch<'_>,
+        step_limit: u64,
+    ) {
+        Machine::within(program, None, batch, step_limit, |machine| {
+            let start = program.code().callback(function);
+            let start = start.ok_or_else(|| program.fault(0, FaultKind::BadJump))?;
+            let map = find_map(program.maps(), args[0]);
+            let map = map.ok_or_else(|| program.fault(start, FaultKind::BadArgument(1)))?;
+            machine.memory.lend(args[1], map.spec().key_size.into());
+            for (reg, arg) in Reg::ARGS.into_iter().zip(args) {
+                machine.set(reg, arg);
+            }
+            machine.function(program, start, 0)
+        });
+    }
+
+    /// A run: what it leaves in the batch's context, and its r0 or 0.
+    fn within(
+        program: &InterpretedProgram,
+        context: Option<Context<'_>>,
+        batch: &mut Batch<'_>,
+        step_limit: u64,
+        body: impl FnOnce(&mut Machine<'_>) -> Result<u64, Fault>,
+    ) -> u64 {
         let exec: &mut ExecutionContext = batch;
         exec.tail_call_cnt = 0;
         exec.path[0] = PathEntry { prog: program.id(), index: 0 };
         exec.fault = None;
         // Out of the context while it is borrowed: helpers are handed the context, too.
         let mut frames = std::mem::take(&mut exec.frames);
-        let memory = Memory::new(&mut frames, context);
+        let memory = match context {
+            Some(context) => Memory::new(&mut frames, context),
+            None => Memory::without_context(&mut frames, ContextKind::of(program.info().prog_type)),
+        };
         let mut machine = Machine { regs: [CLOBBERED; 11], memory, exec, steps_left: step_limit };
-        machine.set(Reg::R1, machine.memory.context_address());
-        let outcome = machine.function(program, 0, 0);
+        let outcome = body(&mut machine);
         // What the run still had in hand goes with its memory.
         drop(machine);
         exec.frames = frames;
@@ -164,7 +203,15 @@ impl Machine<'_> {
                     let r0 = if matches!(helper, HelperId::Loop | HelperId::ForEachMapElem) {
                         self.helper_with_callback(program, helper, at, depth)?
                     } else {
-                        let args = Reg::ARGS.map(|reg| self.get(reg));
+                        let mut args = Reg::ARGS.map(|reg| self.get(reg));
+                        if helper == HelperId::TimerSetCallback {
+                            // The program that calls is an argument nobody sees (linux: do_misc_fixups()).
+                            program
+                                .code()
+                                .callback(args[1])
+                                .ok_or_else(|| fault(FaultKind::BadArgument(2)))?;
+                            args[2] = program.id().into();
+                        }
                         self.memory.call(program.maps(), helper, args, self.exec).map_err(fault)?
                     };
                     self.set(Reg::R0, r0);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bpfreplay_isa::DecodeError;
-use bpfreplay_runtime::{Executable, Map, MapError};
+use bpfreplay_runtime::{Executable, Map, MapError, register};
 use bpfreplay_verifier::VerifiedProgram;
 
 use crate::program::InterpretedProgram;
@@ -47,7 +47,7 @@ impl Interpreter {
         program: &VerifiedProgram,
         maps: &[Arc<Map>],
     ) -> Result<Arc<dyn Executable>, PrepareError> {
-        Ok(Arc::new(InterpretedProgram::new(program, maps, self.step_limit)?))
+        Ok(register(Arc::new(InterpretedProgram::new(program, maps, self.step_limit)?)))
     }
 }
 

@@ -85,6 +85,10 @@ impl Executable for InterpretedProgram {
         Machine::run(self, context, batch, self.step_limit)
     }
 
+    fn run_callback(&self, function: u64, args: [u64; 3], batch: &mut Batch<'_>) {
+        Machine::run_callback(self, function, args, batch, self.step_limit);
+    }
+
     fn tail_entry(&self) -> usize {
         self.info.id as usize
     }

@@ -17,7 +17,7 @@ impl Machine<'_> {
         program: &InterpretedProgram,
         step: u32,
     ) -> Result<Option<Arc<dyn Executable>>, FaultKind> {
-        if self.get(Reg::R1) != self.memory.context_address() {
+        if !self.memory.is_context(self.get(Reg::R1)) {
             return Err(FaultKind::BadArgument(1));
         }
         let map = find_map(program.maps(), self.get(Reg::R2)).ok_or(FaultKind::BadArgument(2))?;

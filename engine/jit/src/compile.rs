@@ -213,6 +213,9 @@ impl Compiler<'_> {
             HelperCall::Cpu => call::smp_processor_id(asm),
             HelperCall::Clock => call::ktime(asm),
             HelperCall::Function(function) => {
+                if helper == HelperId::TimerSetCallback {
+                    call::name_caller(asm, self.id);
+                }
                 call::helper(asm, function);
                 self.restore_count();
             }

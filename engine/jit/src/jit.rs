@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bpfreplay_runtime::{Executable, Map, ProgramInfo};
+use bpfreplay_runtime::{Executable, Map, ProgramInfo, register};
 use bpfreplay_verifier::VerifiedProgram;
 
 use crate::arena::Arena;
@@ -57,7 +57,7 @@ impl Jit {
         let asm = Assembler::new(self.cpu, self.arena.near());
         let compiled = compile(program, info.id, Link { maps }, asm)?;
         let image = self.arena.publish(compiled.code)?;
-        Ok(Arc::new(JitedProgram {
+        Ok(register(Arc::new(JitedProgram {
             info,
             entry: Entry { stub: self.stub.address(), tail_entry: image.address() },
             image,
@@ -65,7 +65,7 @@ impl Jit {
             offsets: compiled.offsets,
             _maps: maps.to_vec(),
             cpus: maps.iter().filter(|map| map.is_per_cpu()).map(|map| map.cpus()).min().unwrap_or(u32::MAX),
-        }))
+        })))
     }
 }
 

@@ -2,7 +2,9 @@ use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bpfreplay_runtime::{Batch, Context, ContextKind, Executable, Map, ProgramInfo};
+use bpfreplay_runtime::{
+    Batch, Context, ContextKind, Executable, ExecutionContext, Map, PathEntry, ProgramInfo,
+};
 use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES};
 
 use crate::arena::Image;
@@ -33,6 +35,12 @@ impl JitedProgram {
         self.image.address()
     }
 
+    /// Its code indexes per-CPU maps unchecked.
+    #[inline]
+    fn check_cpu(&self, cpu: u32) {
+        assert!(cpu < self.cpus, "{}: made for {} CPUs, not for CPU {cpu}", self.info.name, self.cpus);
+    }
+
     /// The machine code.
     #[must_use]
     pub fn code(&self) -> &[u8] {
@@ -55,13 +63,7 @@ impl Executable for JitedProgram {
 
     #[allow(unsafe_code, reason = "runs machine code")]
     fn run(&self, context: Context<'_>, batch: &mut Batch<'_>) -> u64 {
-        assert!(
-            batch.cpu < self.cpus,
-            "{}: made for {} CPUs, not for CPU {}",
-            self.info.name,
-            self.cpus,
-            batch.cpu
-        );
+        self.check_cpu(batch.cpu);
         let kind = ContextKind::of(self.info.prog_type);
         assert!(context.kind() == kind, "{}: its context is of kind {kind:?}", self.info.name);
         let ctx = match context {
@@ -97,6 +99,22 @@ impl Executable for JitedProgram {
         // just checked, and borrowed until run returns (plain contexts are read-only to the verifier); a batch holds
         // an epoch guard.
         unsafe { self.entry.run(ctx, batch) }
+    }
+
+    #[allow(unsafe_code, reason = "runs machine code")]
+    fn run_callback(&self, function: u64, args: [u64; 3], batch: &mut Batch<'_>) {
+        self.check_cpu(batch.cpu);
+        let call_back = self.stub.call_back();
+        let exec: &mut ExecutionContext = batch;
+        exec.tail_call_cnt = 0;
+        exec.path[0] = PathEntry { prog: self.info.id, index: 0 };
+        exec.fault = None;
+        exec.stack = readable_stack();
+        exec.call_back = Some(call_back);
+        let [r1, r2, r3] = args;
+        // SAFETY: the function is one of this program, whose code named it for a timer; the arguments are map, key and
+        // value of the timer, as the verifier gave them to it; the context is the batch's, ours for the call.
+        unsafe { call_back(r1, r2, r3, 0, exec, function) };
     }
 
     fn tail_entry(&self) -> usize {

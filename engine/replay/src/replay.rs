@@ -296,6 +296,8 @@ fn report(
         restarts: 0,
         kept: 0,
         runs: BTreeMap::new(),
+        timer_runs: 0,
+        timers_pending: 0,
         tail_calls: BTreeMap::new(),
         tail_call_failures: TailCallFailures::default(),
         records: Vec::new(),
@@ -317,6 +319,8 @@ fn report(
             for (prog, runs) in lane.tally.runs() {
                 *report.runs.entry(prog).or_default() += runs;
             }
+            report.timer_runs += lane.tally.timer_runs;
+            report.timers_pending += lane.exec.timers.pending() as u64;
             for (taken, count) in lane.tally.tail_calls() {
                 *report.tail_calls.entry(taken).or_default() += count;
             }

@@ -39,6 +39,10 @@ pub struct Report {
     pub kept: u64,
     /// Runs by program.
     pub runs: BTreeMap<ProgramId, u64>,
+    /// Runs of callbacks of timers; [`Report::runs`] has them too.
+    pub timer_runs: u64,
+    /// Timers that were started and whose time had not come at the end.
+    pub timers_pending: u64,
     /// Tail calls taken.
     pub tail_calls: BTreeMap<TailCallTaken, u64>,
     /// Tail calls that fell through.

@@ -14,6 +14,8 @@ pub(crate) struct Tally {
     runs: Vec<u64>,
     /// Tail calls by the id of the program that made them.
     tail_calls: Vec<TailCalls>,
+    /// Runs of timers' callbacks; `runs` has them too.
+    pub(crate) timer_runs: u64,
     /// The first fault.
     pub(crate) fault: Option<Fault>,
     /// Whether anybody asks for `path`.
@@ -70,6 +72,16 @@ impl Tally {
         if self.keep_path {
             self.path.extend(exec.path().iter().map(|entry| entry.prog));
         }
+        if let Some(fault) = exec.fault {
+            self.frame_faulted = true;
+            self.fault.get_or_insert(fault);
+        }
+    }
+
+    /// Counts one run of a timer's callback: no frame's, so it is in no path.
+    pub(crate) fn timer_ran(&mut self, exec: &ExecutionContext) {
+        *slot(&mut self.runs, exec.path[0].prog as usize) += 1;
+        self.timer_runs += 1;
         if let Some(fault) = exec.fault {
             self.frame_faulted = true;
             self.fault.get_or_insert(fault);

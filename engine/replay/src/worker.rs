@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use bpfreplay_runtime::skb;
 use bpfreplay_runtime::{Batch, ExecutionContext};
+use bpfreplay_runtime::{skb, timers};
 use hdrhistogram::Histogram;
 
 use crate::counters::Counters;
@@ -194,6 +194,7 @@ fn run<'f>(
     batch: &mut Batch<'_>,
     tally: &mut Tally,
 ) -> Outcome<'f> {
+    timers::run_due(batch, frame.time_ns, |exec| tally.timer_ran(exec));
     batch.now_ns = frame.time_ns;
     match pipeline {
         Pipeline::Tc(tc) => {

@@ -8,6 +8,7 @@ use crate::gate::Inside;
 use crate::helpers::{CallBack, Trace};
 use crate::memory::Stack;
 use crate::tail_call::TailCallFailures;
+use crate::timers::TimerQueue;
 
 /// Programs one run can go through: the entry and 33 tail calls.
 pub const MAX_PATH: usize = MAX_TAIL_CALL_CNT as usize + 1;
@@ -36,6 +37,8 @@ pub struct ExecutionContext {
     pub stack: Range<u64>,
     /// How helpers call functions of a jited program; set by the engine.
     pub call_back: Option<CallBack>,
+    /// Timers this worker started.
+    pub timers: TimerQueue,
     /// Frames of interpreted runs.
     pub frames: Stack,
     /// Why the interpreter ended this run early.
@@ -123,6 +126,7 @@ impl ExecutionContext {
             redirect: None,
             stack: 0..0,
             call_back: None,
+            timers: TimerQueue::default(),
             frames: Stack::new(),
             fault: None,
             tail_call_failures: TailCallFailures::default(),

@@ -1,6 +1,8 @@
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use bpfreplay_uapi::ContextKind;
 use bpfreplay_uapi::ProgType;
@@ -49,12 +51,33 @@ pub trait Executable: Send + Sync + fmt::Debug {
     /// `context` must be of the kind the program's type has.
     fn run(&self, context: Context<'_>, batch: &mut Batch<'_>) -> u64;
 
+    /// Runs a function of it as the callback of a timer, with these arguments in r1 to r3: a run of its own, with
+    /// counter, path and fault as after [`Executable::run`]. `function` is what its code has for the function.
+    fn run_callback(&self, function: u64, args: [u64; 3], batch: &mut Batch<'_>);
+
     /// The word a prog array slot holds for it: for machine code the address of its tail entry, else its id.
     /// Never 0.
     fn tail_entry(&self) -> usize;
 
     /// For engines to find their own programs behind a slot.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// Programs there are, for helpers that are told of one by its id.
+static PROGRAMS: Mutex<BTreeMap<ProgramId, Weak<dyn Executable>>> = Mutex::new(BTreeMap::new());
+
+/// Makes a program known by its id, as long as it lives: engines do so with what they prepare.
+pub fn register(program: Arc<dyn Executable>) -> Arc<dyn Executable> {
+    let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    programs.retain(|_, program| program.strong_count() > 0);
+    programs.insert(program.info().id, Arc::downgrade(&program));
+    program
+}
+
+/// The program with this id.
+pub(crate) fn by_id(id: ProgramId) -> Option<Arc<dyn Executable>> {
+    let programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    programs.get(&id)?.upgrade()
 }
 
 /// What r1 points to at entry.

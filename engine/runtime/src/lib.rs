@@ -35,6 +35,7 @@
 //! | `%p`, `%pK` of `bpf_trace_printk` | the value, not a keyed hash of it | a replay repeats | - |
 //! | `%s` and `%pI` of other addresses than stack and map values | empty, zeroes | what a program cannot name it cannot print | - |
 //! | the budget of `may_goto` | 8388608 rounds of a function, within its 512 bytes of stack | a replay repeats; Linux with a clock gives a quarter of a second | `may_goto_budget` |
+//! | timers | run by the capture's clock, before the next frame of the worker that started them; a callback that another worker runs is not waited for | a replay repeats | `cases/control`, [`timers`] |
 //! | tail calls to an empty slot | leave the count alone | the x86-64 JIT's rule, not the interpreter's | `prog_array.rs` |
 //!
 //! Deliberately not here: how instructions run (the engines), what a verdict means (`tc`), where frames come from
@@ -51,10 +52,11 @@ pub mod memory;
 pub mod skb;
 mod sync;
 pub mod tail_call;
+pub mod timers;
 pub mod xdp;
 
 pub use exec::{Batch, ExecutionContext, Fault, FaultKind, MAX_PATH, PathEntry, Redirect};
-pub use executable::{Context, ContextKind, Executable, ProgramId, ProgramInfo};
+pub use executable::{Context, ContextKind, Executable, ProgramId, ProgramInfo, register};
 pub use helpers::HelperFn;
 pub use maps::{Map, MapError, ProgArray};
 pub use memory::Memory;

@@ -54,6 +54,10 @@ impl Executable for Model {
         u64::from(self.info.id)
     }
 
+    fn run_callback(&self, _: u64, _: [u64; 3], _: &mut Batch<'_>) {
+        unreachable!("no timer has a callback of it")
+    }
+
     fn tail_entry(&self) -> usize {
         self.info.id as usize
     }

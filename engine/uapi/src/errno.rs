@@ -50,6 +50,8 @@ errnos! {
     ENOSPC = 28;
     /// Result out of range.
     ERANGE = 34;
+    /// Would wait for itself: a timer's callback that cancels its own timer.
+    EDEADLK = 35;
     /// Bad message: a checksum mismatch.
     EBADMSG = 74;
     /// Value too large.

@@ -88,6 +88,14 @@ pub mod create_flags {
     pub const INNER_MAP: u32 = 0x1000;
 }
 
+/// Flags of `bpf_timer_start` (`BPF_F_TIMER_*`).
+pub mod timer_flags {
+    /// The time is one of the clock, not one from now on.
+    pub const ABS: u64 = 1;
+    /// On the CPU that starts it.
+    pub const CPU_PIN: u64 = 2;
+}
+
 /// Flags of update (`BPF_ANY` and so on).
 pub mod update_flags {
     /// Create or replace.

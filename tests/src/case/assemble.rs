@@ -7,7 +7,7 @@ use bpfreplay_program::{ArgKind, FuncInfo, Linkage, MapContent, MapSpec, Program
 use bpfreplay_uapi::{HelperId, Kfunc, MapType, ProgType};
 
 use super::btf;
-use super::file::{MapDef, ProgramDef, Returns};
+use super::file::{MapDef, ProgramDef, Returns, ValueDef};
 
 /// The map a case defines.
 ///
@@ -20,6 +20,10 @@ pub fn map_spec(def: &MapDef) -> anyhow::Result<MapSpec> {
     let mut spec = MapSpec::new(&def.name, map_type, def.key_size, def.value_size, def.max_entries);
     spec.map_flags = def.map_flags;
     spec.map_extra = def.map_extra;
+    match def.value {
+        Some(ValueDef::Timer) => btf::with_timer(&mut spec),
+        None => {}
+    }
     spec.inner = def.inner.as_deref().map(map_spec).transpose()?.map(Box::new);
     if !def.programs.is_empty() {
         let slot = |slot: &String| slot.parse().with_context(|| format!("map {}: slot {slot}", def.name));

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::Errno;
@@ -25,6 +26,13 @@ pub trait Loaded {
     ///
     /// A fault, or a program that does not exist.
     fn run(&mut self, program: &str, frame: &[u8]) -> anyhow::Result<Option<Outcome>>;
+
+    /// Lets time pass; timers that are due by then have run when this returns.
+    ///
+    /// # Errors
+    ///
+    /// A fault of a timer's callback.
+    fn wait(&mut self, time: Duration) -> anyhow::Result<()>;
 
     /// Loads one more program with the maps of the others.
     ///

@@ -53,6 +53,8 @@ pub struct MapDef {
     /// `map_extra`.
     #[serde(default)]
     pub map_extra: u64,
+    /// What its values are, if not plain: `timer`, for `struct { long count; struct bpf_timer timer; long data; }`.
+    pub value: Option<ValueDef>,
     /// Programs in a prog array, by slot.
     #[serde(default)]
     pub programs: BTreeMap<String, String>,
@@ -62,6 +64,14 @@ pub struct MapDef {
 
 fn four() -> u32 {
     4
+}
+
+/// Types of values with fields that only helpers reach.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ValueDef {
+    /// A timer at 8, of 32 bytes.
+    Timer,
 }
 
 /// A program of a case.
@@ -123,6 +133,8 @@ pub struct Step {
     pub load: Option<String>,
     /// Close user space's reference to this program, one that a step loaded.
     pub close: Option<String>,
+    /// Let so many milliseconds pass: of the virtual clock, or in truth.
+    pub wait: Option<u64>,
     /// Put `program` into `slot` of this prog array.
     pub update: Option<String>,
     /// Empty `slot` of this prog array.

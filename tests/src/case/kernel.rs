@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bpfreplay_program::{MapSpec, Program};
@@ -43,6 +44,11 @@ impl Loaded for KernelInstance {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn wait(&mut self, time: Duration) -> anyhow::Result<()> {
+        std::thread::sleep(time);
+        Ok(())
     }
 
     fn load(&mut self, program: &Arc<Program>) -> Result<(), RefusedLoad> {

@@ -21,7 +21,7 @@ mod verifier;
 
 pub use assemble::{assemble_program, map_spec};
 pub use engine::{Engine, Loaded, Outcome, RefusedLoad};
-pub use file::{Case, MapDef, ProgramDef, Returns, Step, cases};
+pub use file::{Case, MapDef, ProgramDef, Returns, Step, ValueDef, cases};
 pub use kernel::KernelEngine;
 pub use run::{check, check_all};
 pub use verifier::{VerifierCase, verifier_cases, verifier_program};

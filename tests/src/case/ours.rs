@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bpfreplay_instance::{Instance, InstanceError, LoadedProgram, Options};
@@ -7,6 +8,7 @@ use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_runtime::maps::UserHandle;
 use bpfreplay_runtime::skb::{Bytes, Frame, Hook, Layer, Link, TestRun, TestRunContext};
 use bpfreplay_runtime::tail_call::TailCallError;
+use bpfreplay_runtime::timers::run_due;
 use bpfreplay_runtime::xdp::XdpHook;
 use bpfreplay_runtime::{
     Context, Executable, ExecutionContext, Map, MapError, Packet, ProgramId, SkBuff, XdpBuff, XdpPacket,
@@ -81,6 +83,17 @@ impl Loaded for Ours {
         outcome.path = Some(self.exec.path().iter().map(|entry| self.name_of(entry.prog)).collect());
         outcome.failed = Some(self.failed());
         Ok(Some(outcome))
+    }
+
+    fn wait(&mut self, time: Duration) -> anyhow::Result<()> {
+        let now = self.exec.now_ns + u64::try_from(time.as_nanos())?;
+        let mut fault = None;
+        run_due(&mut self.exec.batch(), now, |exec| fault = fault.or(exec.fault));
+        self.exec.now_ns = now;
+        match fault {
+            None => Ok(()),
+            Some(fault) => bail!("a timer's callback faults: {fault:?}"),
+        }
     }
 
     fn load(&mut self, program: &Arc<Program>) -> Result<(), RefusedLoad> {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use bpfreplay_program::{MapSpec, Program};
@@ -88,6 +89,10 @@ fn one(step: &Step, later: &Later<'_>, loaded: &mut dyn Loaded) -> anyhow::Resul
             let frame = unhex(step.frame.as_deref().unwrap_or(DEFAULT_FRAME))?;
             let outcome = loaded.run(name, &frame)?.context("the frame was refused")?;
             compare(step, &outcome)?;
+            compare_maps(step, loaded)
+        }
+        Step { wait: Some(ms), .. } => {
+            loaded.wait(Duration::from_millis(*ms))?;
             compare_maps(step, loaded)
         }
         Step { load: Some(name), .. } => {

@@ -177,9 +177,10 @@ impl KernelInstance {
     /// EBADF without a reference, ETIMEDOUT for slots that are never cleared, the kernel's.
     pub fn release(&mut self, name: &str) -> io::Result<()> {
         let kernel = self.kernel;
+        let is_prog_array = self.map(name).is_some_and(|(spec, _)| spec.map_type == MapType::ProgArray);
         let map = self.map_fds(name)?;
         drop(map.open.pop().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?);
-        if !map.open.is_empty() {
+        if !map.open.is_empty() || !is_prog_array {
             return Ok(());
         }
         let probe = match kernel.map_by_id(map.id) {

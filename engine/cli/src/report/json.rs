@@ -64,6 +64,9 @@ pub(crate) fn json(facts: &Facts<'_>) -> String {
     if facts.programs.verdict_kind() == VerdictKind::Socket {
         object["kept_bytes"] = report.kept.into();
     }
+    if report.timer_runs + report.timers_pending > 0 {
+        object["timers"] = json!({"runs": report.timer_runs, "pending": report.timers_pending});
+    }
     if let Some(results) = &facts.parse_results {
         let errors: Map<String, Value> = results
             .errors()

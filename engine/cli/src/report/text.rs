@@ -48,6 +48,10 @@ fn totals(facts: &Facts<'_>, out: &mut String) {
     if facts.programs.verdict_kind() == VerdictKind::Socket {
         let _ = writeln!(out, "{} kept", counted(report.kept, "byte"));
     }
+    if report.timer_runs + report.timers_pending > 0 {
+        let _ = write!(out, "{}", counted(report.timer_runs, "timer run"));
+        let _ = writeln!(out, ", {} pending at the end", counted(report.timers_pending, "timer"));
+    }
     if report.restarts > 0 {
         let _ = writeln!(out, "{}", counted(report.restarts, "reclassification"));
     }

@@ -1,8 +1,8 @@
 //! Calls: helpers by direct call, program-local functions with a frame of their own (RFC 9669 section 4.3).
 
 use bpfreplay_isa::Reg;
-use bpfreplay_runtime::ExecutionContext;
 use bpfreplay_runtime::helpers::HelperFn;
+use bpfreplay_runtime::{ExecutionContext, ProgramId};
 use bpfreplay_uapi::limits::MAX_BPF_STACK;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
 
@@ -13,6 +13,11 @@ use crate::x64::{Assembler, Gpr, x64};
 pub(crate) fn helper(asm: &mut Assembler, function: HelperFn) {
     x64!(asm; mov r9, exec);
     asm.call(function as usize);
+}
+
+/// `r3 = id`: helpers that keep a function of the program are told whose it is.
+pub(crate) fn name_caller(asm: &mut Assembler, id: ProgramId) {
+    x64!(asm; mov edx, id as i32);
 }
 
 /// `bpf_get_smp_processor_id`: the number of the worker.

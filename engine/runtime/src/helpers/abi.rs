@@ -7,7 +7,8 @@ use super::callback_abi::{for_each_map_elem, run_loop};
 use super::map_abi::{
     get_local_storage, map_delete_elem, map_lookup_elem, map_lookup_percpu_elem, map_peek_elem, map_pop_elem,
     map_push_elem, map_update_elem, perf_event_output, redirect_map, ringbuf_discard, ringbuf_output,
-    ringbuf_query, ringbuf_reserve, ringbuf_submit, spin_lock, spin_unlock, xdp_perf_event_output,
+    ringbuf_query, ringbuf_reserve, ringbuf_submit, spin_lock, spin_unlock, timer_cancel, timer_init,
+    timer_set_callback, timer_start, xdp_perf_event_output,
 };
 use super::process::{INIT_NETNS_COOKIE, OVERFLOW_UID};
 use super::socket::NO_SOCKET;
@@ -55,6 +56,10 @@ fn of_any(helper: HelperId) -> Option<HelperFn> {
         HelperId::MapPeekElem => map_peek_elem,
         HelperId::SpinLock => spin_lock,
         HelperId::SpinUnlock => spin_unlock,
+        HelperId::TimerInit => timer_init,
+        HelperId::TimerSetCallback => timer_set_callback,
+        HelperId::TimerStart => timer_start,
+        HelperId::TimerCancel => timer_cancel,
         HelperId::RingbufOutput => ringbuf_output,
         HelperId::RingbufReserve => ringbuf_reserve,
         HelperId::RingbufSubmit => ringbuf_submit,

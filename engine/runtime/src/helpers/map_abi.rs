@@ -6,7 +6,7 @@ use std::sync::atomic::{Ordering, fence};
 use bpfreplay_isa::{AtomicOp, Size};
 
 use super::abi::entries;
-use super::{map, record};
+use super::{map, record, timer};
 use crate::exec::ExecutionContext;
 use crate::maps::{Commit, Map, committed};
 use crate::memory::{atomic32, atomic64, bytes, bytes_mut, load};
@@ -107,12 +107,46 @@ entries! {
         }
         0
     };
+    pub(super) timer_init() {
+        // SAFETY: r2 is `Map::address` of a live map, by `HelperFn`'s contract.
+        let map = unsafe { &*std::ptr::with_exposed_provenance::<Map>(r2 as usize) };
+        timer::init(map, r1, r3)
+    };
+    pub(super) timer_set_callback() {
+        // SAFETY: r1 is a timer in a value of a live map, by `HelperFn`'s contract.
+        timer::set_callback(unsafe { timer_of(r1) }, r2, r3 as u32)
+    };
+    pub(super) timer_start(exec: exec) {
+        // SAFETY: as above.
+        timer::start(exec, unsafe { timer_of(r1) }, r2, r3)
+    };
+    pub(super) timer_cancel(exec: exec) {
+        // SAFETY: as above.
+        timer::cancel(exec, unsafe { timer_of(r1) })
+    };
     pub(super) spin_unlock() {
         fence(Ordering::Release);
         // SAFETY: as above, and this run holds it.
         unsafe { atomic32(r1, AtomicOp::Xchg, 0, 0) };
         0
     };
+}
+
+/// The map and element of a timer that was initialised: its first word is the address of its map, and programs cannot
+/// write it.
+///
+/// # Safety
+///
+/// `addr` is that of a `struct bpf_timer`, aligned to 8, in a value of a map that lives for `'a`.
+unsafe fn timer_of<'a>(addr: u64) -> timer::Timer<'a> {
+    // SAFETY: the caller's promise; nothing is exchanged but 0 for 0.
+    let map = unsafe { atomic64(addr, AtomicOp::Cmpxchg, 0, 0) };
+    if map == 0 {
+        return None;
+    }
+    // SAFETY: what `Map::timer_init` wrote, and the map lives while its values do.
+    let map = unsafe { &*std::ptr::with_exposed_provenance::<Map>(map as usize) };
+    Some((map, map.timer_at(addr)?))
 }
 
 /// Submits or discards a record: its header is the word before its data.

@@ -26,6 +26,7 @@ mod room;
 mod skb;
 mod socket;
 mod strings;
+mod timer;
 mod trace;
 mod vlan;
 mod xdp;

@@ -7,6 +7,7 @@ use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::map::update_flags;
 
 use super::ops::{Ops, index, next_index};
+use super::timers::Timers;
 use super::value::ValueCopy;
 use crate::memory::Words;
 
@@ -17,6 +18,7 @@ pub(crate) struct Array {
     max_entries: u32,
     value_size: u32,
     copy: ValueCopy,
+    timers: Option<Timers>,
     /// Words from one value to the next.
     stride: usize,
 }
@@ -30,6 +32,11 @@ impl Array {
             max_entries: spec.max_entries,
             value_size: spec.value_size,
             copy: ValueCopy::new(spec),
+            timers: if Timers::are_in(spec) {
+                Some(Timers::new(spec, spec.max_entries as usize)?)
+            } else {
+                None
+            },
             stride,
         })
     }
@@ -50,6 +57,10 @@ impl Array {
         self.stride as u64 * 8
     }
 
+    pub(super) fn timers(&self) -> Option<&Timers> {
+        self.timers.as_ref()
+    }
+
     fn words(&self, index: u32) -> &[AtomicU64] {
         &self.values[index as usize * self.stride..][..self.stride]
     }
@@ -67,6 +78,9 @@ impl Ops for Array {
         check_update(index, self.max_entries, flags)?;
         self.copy.check_lock(flags)?;
         self.copy.overwrite(self.words(index), value, flags);
+        if let Some(timers) = &self.timers {
+            timers.free(index, self.words(index));
+        }
         Ok(())
     }
 
@@ -88,6 +102,15 @@ impl Ops for Array {
 
     fn extent(&self) -> Option<(u64, u64)> {
         Some((self.values.addr(), self.values.bytes()))
+    }
+
+    fn element_at(&self, addr: u64) -> Option<u32> {
+        let off = addr.checked_sub(self.values.addr()).filter(|off| *off < self.values.bytes())?;
+        u32::try_from(off / self.stride_bytes()).ok()
+    }
+
+    fn element_words(&self, element: u32) -> Option<&[AtomicU64]> {
+        (element < self.max_entries).then(|| self.words(element))
     }
 
     fn room_at(&self, addr: u64) -> Option<u64> {

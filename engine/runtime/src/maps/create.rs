@@ -1,7 +1,7 @@
 //! `BPF_MAP_CREATE`: storage of the right kind, and what is put in before the first run.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use bpfreplay_program::{MapContent, MapSpec};
 use bpfreplay_uapi::map::{create_flags as flags, update_flags};
@@ -55,13 +55,14 @@ impl Map {
                 format!("map {}: no memory for {} entries", spec.name, spec.max_entries),
             )
         })?;
-        let map = Arc::new(Map {
+        let map = Arc::new_cyclic(|me| Map {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             spec,
             cpus,
             user,
             handles: AtomicU32::new(0),
             storage,
+            me: Weak::clone(me),
         });
         if let MapContent::Data { bytes, frozen } = &map.spec.content {
             map.update(&0u32.to_le_bytes(), bytes, update_flags::ANY)?;

@@ -1,7 +1,7 @@
 //! `BPF_MAP_TYPE_HASH` and `BPF_MAP_TYPE_LRU_HASH`: keys and values in one element.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
@@ -10,6 +10,7 @@ use bpfreplay_uapi::map::update_flags;
 use super::iterate::Element;
 use super::ops::Ops;
 use super::table::{Key, OnExisting, Table, with_key};
+use super::timers::Timers;
 use super::value::ValueCopy;
 
 /// Keys and values in one element.
@@ -61,6 +62,15 @@ impl Hash {
     /// Shows every element to a program's callback, which may change the map.
     pub(super) fn walk<B>(&self, mut visit: impl FnMut(Element) -> ControlFlow<B>) -> ControlFlow<B> {
         self.table.walk(|key, slot| visit(Element { key, value: self.table.value_addr(slot) }))
+    }
+
+    pub(super) fn timers(&self) -> Option<&Timers> {
+        self.table.timers()
+    }
+
+    /// The addresses of an element there is room for.
+    pub(super) fn element(&self, slot: u32) -> Element {
+        Element { key: self.table.key_addr(slot), value: self.table.value_addr(slot) }
     }
 
     /// A new element takes the place of one there is: who looked the old value up keeps it. Under a lock the value is
@@ -121,6 +131,14 @@ impl Ops for Hash {
 
     fn extent(&self) -> Option<(u64, u64)> {
         Some(self.table.extent())
+    }
+
+    fn element_at(&self, addr: u64) -> Option<u32> {
+        self.table.slot_at(addr)
+    }
+
+    fn element_words(&self, element: u32) -> Option<&[AtomicU64]> {
+        self.table.has_slot(element).then(|| self.table.value(element))
     }
 
     fn room_at(&self, addr: u64) -> Option<u64> {

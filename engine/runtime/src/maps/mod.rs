@@ -45,11 +45,12 @@ mod registry;
 mod ring;
 mod ringbuf;
 mod table;
+mod timers;
 mod user;
 mod value;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::map::create_flags;
@@ -63,6 +64,7 @@ pub(crate) use perf_event_array::Sample;
 pub use prog_array::{Owner, ProgArray};
 pub(crate) use registry::readable;
 pub(crate) use ring::{Commit, committed};
+pub(crate) use timers::Callback;
 pub use user::UserHandle;
 
 use array::Array;
@@ -90,6 +92,8 @@ pub struct Map {
     user: Arc<UserSide>,
     handles: AtomicU32,
     storage: Storage,
+    /// For what refers to it from outside: queues of timers.
+    me: Weak<Map>,
 }
 
 /// What a map keeps, by kind.
@@ -175,6 +179,11 @@ impl Map {
     #[must_use]
     pub fn address(&self) -> u64 {
         std::ptr::from_ref(self).expose_provenance() as u64
+    }
+
+    /// A reference that does not keep it.
+    pub(crate) fn weak(&self) -> Weak<Map> {
+        Weak::clone(&self.me)
     }
 
     /// The prog array, where it is one.

@@ -1,6 +1,8 @@
 //! What a kind of map can do: the kernel's `struct bpf_map_ops`. A kind says what it has; what it says nothing about
 //! is answered as the kernel answers for a map without that operation.
 
+use std::sync::atomic::AtomicU64;
+
 use bpfreplay_uapi::Errno;
 
 /// The operations of a kind. Keys are `key_size` bytes; `key` of a map without keys is empty.
@@ -53,6 +55,16 @@ pub(super) trait Ops {
 
     /// Address and bytes of what values lie in, for kinds whose lookup gives addresses.
     fn extent(&self) -> Option<(u64, u64)> {
+        None
+    }
+
+    /// The number of the element whose value an address lies in, for kinds that keep timers.
+    fn element_at(&self, _addr: u64) -> Option<u32> {
+        None
+    }
+
+    /// The words of an element's value, likewise.
+    fn element_words(&self, _element: u32) -> Option<&[AtomicU64]> {
         None
     }
 

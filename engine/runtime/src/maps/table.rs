@@ -22,6 +22,7 @@ use crossbeam_utils::CachePadded;
 
 use super::clock::{Arrival, Clock};
 use super::free_list::FreeList;
+use super::timers::Timers;
 use crate::memory::{Words, padded, read_words};
 
 /// Locks at the most; each guards every `LOCKS`th bucket.
@@ -104,6 +105,8 @@ pub(super) struct Table {
     free: FreeList,
     /// Of an LRU map.
     clock: Option<Clock>,
+    /// Where values have one.
+    timers: Option<Timers>,
     count: CachePadded<AtomicU32>,
     max_entries: u32,
 }
@@ -117,6 +120,9 @@ impl Table {
         let buckets = (spec.max_entries as usize * 3 / 2).next_power_of_two();
         let slots = Table::slots(spec);
         let clock = if is_lru(spec.map_type) { Some(Clock::new(slots)?) } else { None };
+        // Per-CPU values are elsewhere and keep none.
+        let keeps_timers = value_words > 0 && Timers::are_in(spec);
+        let timers = if keeps_timers { Some(Timers::new(spec, slots as usize)?) } else { None };
         let table = Table {
             buckets: Words::zeroed(buckets)?,
             elems: Words::zeroed(stride.checked_mul(slots as usize)?)?,
@@ -127,6 +133,7 @@ impl Table {
             locks: (0..LOCKS.min(buckets)).map(|_| CachePadded::default()).collect(),
             free: FreeList::new(slots)?,
             clock,
+            timers,
             count: CachePadded::default(),
             max_entries: spec.max_entries,
         };
@@ -214,6 +221,10 @@ impl Table {
             lock = self.lock(bucket);
         };
         let slot = self.take_slot(bucket);
+        if let Some(timers) = &self.timers {
+            // Whoever still had the address may have initialised it after it left.
+            timers.free(slot, self.value(slot));
+        }
         let elem = self.elem(slot);
         for i in 0..key.words() {
             elem[1 + i].store(key.word(i), Ordering::Relaxed);
@@ -299,7 +310,7 @@ impl Table {
             while link & END == 0 {
                 let slot = link as u32;
                 link = self.elem(slot)[0].load(Ordering::Acquire);
-                visit(self.elems.addr() + (u64::from(slot) * self.stride as u64 + 1) * 8, slot)?;
+                visit(self.key_addr(slot), slot)?;
             }
         }
         ControlFlow::Continue(())
@@ -320,6 +331,26 @@ impl Table {
     #[inline]
     pub(super) fn value_addr(&self, slot: u32) -> u64 {
         self.elems.addr() + (u64::from(slot) * self.stride as u64 + 1 + self.key_words as u64) * 8
+    }
+
+    /// The address of an element's key.
+    pub(super) fn key_addr(&self, slot: u32) -> u64 {
+        self.elems.addr() + (u64::from(slot) * self.stride as u64 + 1) * 8
+    }
+
+    /// The element an address lies in.
+    pub(super) fn slot_at(&self, addr: u64) -> Option<u32> {
+        let off = addr.checked_sub(self.elems.addr()).filter(|off| *off < self.elems.bytes())?;
+        u32::try_from(off / (self.stride as u64 * 8)).ok()
+    }
+
+    /// Elements there is room for.
+    pub(super) fn has_slot(&self, slot: u32) -> bool {
+        u64::from(slot) < self.elems.bytes() / (self.stride as u64 * 8)
+    }
+
+    pub(super) fn timers(&self) -> Option<&Timers> {
+        self.timers.as_ref()
     }
 
     /// Address and bytes of all elements.
@@ -367,6 +398,9 @@ impl Table {
         }
         if let Some(clock) = &self.clock {
             clock.leave(slot);
+        }
+        if let Some(timers) = &self.timers {
+            timers.free(slot, self.value(slot));
         }
         self.free.push(bucket, slot);
     }

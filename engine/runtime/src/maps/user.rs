@@ -300,8 +300,8 @@ impl Map {
     }
 }
 
-/// A reference of user space to a map. When the last one goes, a prog array's slots are cleared (`map_release_uref`):
-/// programs that reach each other through the array would otherwise keep each other alive for ever.
+/// A reference of user space to a map. When the last one goes, a prog array's slots are cleared and timers cancelled
+/// (`map_release_uref`): programs that reach each other through the map would otherwise keep each other alive for ever.
 #[derive(Debug)]
 pub struct UserHandle(Arc<Map>);
 
@@ -321,10 +321,11 @@ impl Deref for UserHandle {
 
 impl Drop for UserHandle {
     fn drop(&mut self) {
-        if self.0.handles.fetch_sub(1, Ordering::AcqRel) == 1
-            && let Some(array) = self.0.prog_array()
-        {
-            array.clear();
+        if self.0.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.release_timers();
+            if let Some(array) = self.0.prog_array() {
+                array.clear();
+            }
         }
     }
 }

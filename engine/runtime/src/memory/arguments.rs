@@ -52,11 +52,11 @@ impl Memory<'_> {
                 ArgType::ConstSizeOrZero => value <= MAX_MEM_SIZE,
                 ArgType::CtxOrNull if value == 0 => true,
                 ArgType::Ctx | ArgType::CtxOrNull => {
-                    value == self.context_address() && self.kind() != ContextKind::Plain
+                    self.is_context(value) && self.kind() != ContextKind::Plain
                 }
                 ArgType::ConstMapPtr => {
                     map = self.map(maps, value).filter(|map| is_for(helper, map));
-                    map.is_some()
+                    map.is_some_and(|map| helper != HelperId::TimerInit || map.timer_at(args[0]).is_some())
                 }
                 ArgType::MapKey => of_map(|map| map.spec().key_size, MemAccess::Read),
                 ArgType::MapValueOrNull if value == 0 => true,
@@ -72,9 +72,9 @@ impl Memory<'_> {
                 ArgType::ConstStr => self.is_string(maps, value),
                 ArgType::SpinLock => self.is_lock(maps, helper, value),
                 ArgType::RingbufMem => self.held.has_record(value),
+                ArgType::Timer => maps.iter().any(|map| map.timer_at(value).is_some()),
                 // No helper of this engine takes one yet.
-                ArgType::Timer
-                | ArgType::SockCommon
+                ArgType::SockCommon
                 | ArgType::BtfSockCommon
                 | ArgType::BtfSockCommonRelease
                 | ArgType::Dynptr(_) => false,

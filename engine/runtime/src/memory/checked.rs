@@ -82,7 +82,12 @@ pub struct Floor(usize);
 pub(super) enum ContextMemory {
     Skb(u64),
     Xdp(u64),
-    Plain { addr: u64, len: u64 },
+    Plain {
+        addr: u64,
+        len: u64,
+    },
+    /// A callback of a program whose contexts are of this kind.
+    None(ContextKind),
 }
 
 impl Stack {
@@ -98,8 +103,6 @@ impl<'a> Memory<'a> {
     /// The memory of a run, with no frame yet.
     #[must_use]
     pub fn new(stack: &'a mut Stack, context: Context<'a>) -> Memory<'a> {
-        let frames = stack.frames.len();
-        let start = stack.frames.as_mut_ptr().expose_provenance() as u64;
         let context = match context {
             Context::Skb(skb) => ContextMemory::Skb(std::ptr::from_mut(skb).expose_provenance() as u64),
             Context::Xdp(xdp) => ContextMemory::Xdp(std::ptr::from_mut(xdp).expose_provenance() as u64),
@@ -108,17 +111,36 @@ impl<'a> Memory<'a> {
                 len: bytes.len() as u64,
             },
         };
+        Memory::with(stack, context)
+    }
+
+    /// The memory of a run without a context, of a program whose contexts are of this kind.
+    #[must_use]
+    pub fn without_context(stack: &'a mut Stack, kind: ContextKind) -> Memory<'a> {
+        Memory::with(stack, ContextMemory::None(kind))
+    }
+
+    fn with(stack: &'a mut Stack, context: ContextMemory) -> Memory<'a> {
+        let frames = stack.frames.len();
+        let start = stack.frames.as_mut_ptr().expose_provenance() as u64;
         let stack_end = start + frames as u64 * STRIDE;
         let held = &mut stack.held;
         Memory { context, stack_end, frames, floor: 0, depth: 0, held, borrows: PhantomData }
     }
 
-    /// r1 at entry.
+    /// r1 at entry; of a run without a context 0.
     #[must_use]
     pub fn context_address(&self) -> u64 {
         match self.context {
             ContextMemory::Skb(addr) | ContextMemory::Xdp(addr) | ContextMemory::Plain { addr, .. } => addr,
+            ContextMemory::None(_) => 0,
         }
+    }
+
+    /// Whether this is the address of the run's context.
+    #[must_use]
+    pub fn is_context(&self, addr: u64) -> bool {
+        addr != 0 && addr == self.context_address()
     }
 
     /// A new frame, all zero: its r10.
@@ -172,7 +194,7 @@ impl<'a> Memory<'a> {
         match self.context {
             // SAFETY: borrowed exclusively for 'a when `self` was made; `&self` keeps our own writes away.
             ContextMemory::Skb(addr) => Some(unsafe { &*std::ptr::with_exposed_provenance(addr as usize) }),
-            ContextMemory::Xdp(_) | ContextMemory::Plain { .. } => None,
+            ContextMemory::Xdp(_) | ContextMemory::Plain { .. } | ContextMemory::None(_) => None,
         }
     }
 
@@ -181,7 +203,7 @@ impl<'a> Memory<'a> {
         match self.context {
             // SAFETY: as in `skb`.
             ContextMemory::Xdp(addr) => Some(unsafe { &*std::ptr::with_exposed_provenance(addr as usize) }),
-            ContextMemory::Skb(_) | ContextMemory::Plain { .. } => None,
+            ContextMemory::Skb(_) | ContextMemory::Plain { .. } | ContextMemory::None(_) => None,
         }
     }
 
@@ -191,6 +213,7 @@ impl<'a> Memory<'a> {
             ContextMemory::Skb(_) => ContextKind::Skb,
             ContextMemory::Xdp(_) => ContextKind::Xdp,
             ContextMemory::Plain { .. } => ContextKind::Plain,
+            ContextMemory::None(kind) => kind,
         }
     }
 

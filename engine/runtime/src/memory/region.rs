@@ -105,6 +105,7 @@ impl Memory<'_> {
                     };
                 }
             }
+            ContextMemory::None(_) => {}
         }
         if self.held.has_record_bytes(addr, size) {
             return Ok(Region::Record);
