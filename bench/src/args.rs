@@ -9,8 +9,8 @@ pub(crate) struct Args {
     /// Show the benchmarks and what they are for, and end.
     #[arg(long)]
     pub(crate) list: bool,
-    /// Measure how long verification takes instead, on the programs of 1,000 instructions and more of the suites that
-    /// `tests/selftests/judge` has built in this folder.
+    /// Measure how long verification takes instead, on the large programs of the suites that `tests/selftests/judge` has
+    /// built in this folder, and on our own.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) verification: Option<std::path::PathBuf>,
     /// Rounds; in each every variant runs once.

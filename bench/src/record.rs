@@ -84,16 +84,20 @@ pub(crate) fn net_ratio(baseline: Summary, own: Summary) -> Option<f64> {
 }
 
 impl Record {
-    /// Writes it to `bench/record`, named by date.
+    /// Keeps it, named by date.
     pub(crate) fn save(&self) -> anyhow::Result<PathBuf> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("record");
-        fs::create_dir_all(&folder)?;
-        let name = self.machine.date.replace(':', "");
-        let path = folder.join(format!("{name}.json"));
-        let text = serde_json::to_string_pretty(self)?;
-        fs::write(&path, text + "\n").with_context(|| path.display().to_string())?;
-        Ok(path)
+        save(self, &self.machine.date.replace(':', ""))
     }
+}
+
+/// Writes a record to `bench/record`.
+pub(crate) fn save(record: &impl Serialize, name: &str) -> anyhow::Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("record");
+    fs::create_dir_all(&folder)?;
+    let path = folder.join(format!("{name}.json"));
+    let text = serde_json::to_string_pretty(record)?;
+    fs::write(&path, text + "\n").with_context(|| path.display().to_string())?;
+    Ok(path)
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ pub fn object_trials(object: &Path) -> anyhow::Result<(Vec<Trial>, usize)> {
 
 /// The chosen programs, the tested one first, with the values that the suite's drivers put into maps
 /// (prog_tests/verifier.c).
-fn load(bytes: &[u8], only: &[String]) -> anyhow::Result<Vec<Arc<Program>>> {
+pub(super) fn load(bytes: &[u8], only: &[String]) -> anyhow::Result<Vec<Arc<Program>>> {
     let options = Options { only: only.to_vec(), ..Options::default() };
     let object = Object::parse_with(bytes, &options)?;
     let mut programs = Vec::new();
@@ -134,7 +134,7 @@ fn filled(spec: &MapSpec) -> MapSpec {
 }
 
 /// Section names of the program types that are judged.
-fn section_in_scope(section: &str) -> bool {
+pub(super) fn section_in_scope(section: &str) -> bool {
     let section = section.strip_prefix('?').unwrap_or(section);
     let first = section.split('/').next().unwrap_or(section);
     let types = ["tc", "tcx", "classifier", "action", "xdp", "xdp.frags", "socket", "cgroup_skb"];

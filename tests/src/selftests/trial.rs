@@ -52,6 +52,12 @@ impl Trial {
         format!("{}: {}", self.file, self.name)
     }
 
+    /// Whether the suite expects it to load.
+    #[must_use]
+    pub fn should_load(&self) -> bool {
+        self.expect == Expect::Accept
+    }
+
     /// Whether it is about a program type that is judged, and does not ask for strict alignment: that is a mode of the
     /// kernel for machines this engine does not run on.
     #[must_use]
