@@ -135,6 +135,7 @@ fn find(env: &Env<'_>, id: u32) -> Checked<HelperId> {
 pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) -> Checked {
     match effect {
         Effect::ReadsStack(range) => {
+            stack::note_depth(env, state, range);
             stack::mark_read(env, state, range);
             stack::readable(state, range)?;
         }
