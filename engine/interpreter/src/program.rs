@@ -1,7 +1,8 @@
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use bpfreplay_isa::Insn;
+use bpfreplay_isa::{Insn, Instruction, Width, encode};
 use bpfreplay_runtime::{
     Batch, Context, ContextKind, Executable, Fault, FaultKind, Map, ProgramId, ProgramInfo,
 };
@@ -36,7 +37,7 @@ impl InterpretedProgram {
             jited: false,
             writes_packet: program.facts().writes_packet || program.facts().changes_packet_data,
         };
-        InterpretedProgram::of_xlated(info, program.xlated(), maps, step_limit)
+        InterpretedProgram::of_xlated(info, &without_budgets(program), maps, step_limit)
     }
 
     /// Of instructions that nobody verified.
@@ -74,6 +75,16 @@ impl InterpretedProgram {
     pub(crate) fn fault(&self, step: u32, kind: FaultKind) -> Fault {
         Fault { prog: self.info.id, pc: self.code.slot(step), kind }
     }
+}
+
+/// The instructions, but for those that set the budget of `may_goto`: it is counted in [`Machine`], and lies below the
+/// 512 bytes of a frame that a program may touch.
+fn without_budgets(program: &VerifiedProgram) -> Cow<'_, [Insn]> {
+    let mut insns = Cow::Borrowed(program.xlated());
+    for function in program.subprogs().iter().filter(|function| function.has_budget) {
+        insns.to_mut()[function.start as usize] = encode(Instruction::Jump { width: Width::W64, off: 0 }).0;
+    }
+    insns
 }
 
 impl Executable for InterpretedProgram {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bpfreplay_runtime::{
     Batch, Context, ContextKind, Executable, ExecutionContext, Map, PathEntry, ProgramInfo,
 };
-use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES};
+use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES, MAX_FRAME_EXTRA};
 
 use crate::arena::Image;
 use crate::entry::{Entry, EntryStub};
@@ -131,8 +131,8 @@ impl Executable for JitedProgram {
 /// strings as unreadable, which is allowed.
 #[inline(always)]
 fn readable_stack() -> Range<u64> {
-    /// 512 bytes, what a call site saves, and a return address.
-    const FRAME: u64 = MAX_BPF_STACK as u64 + 6 * 8;
+    /// A frame, what a call site saves, and a return address.
+    const FRAME: u64 = (MAX_BPF_STACK + MAX_FRAME_EXTRA) as u64 + 6 * 8;
     let here = 0u8;
     let top = std::ptr::from_ref(&here).expose_provenance() as u64;
     top - FRAME * MAX_CALL_FRAMES as u64..top

@@ -28,13 +28,13 @@
 //!          │ return address into Rust   │
 //!          │ rbp rbx r12 r13 r14 r15    │  pushed by the entry stub
 //!          ├────────────────────────────┤◀─ rbp = r10 of the main program
-//!          │ 512 bytes of BPF stack     │
+//!          │ 512 + 16 bytes of stack    │
 //!          ├────────────────────────────┤
 //!          │ return address into stub   │◀─ rsp in the main program and in whatever it tail-calls; rsp % 16 == 0
 //!          ├────────────────────────────┤
 //!          │ rbp, live rbx r13 r14 r15  │  pushed by a bpf2bpf call site
 //!          ├────────────────────────────┤◀─ rbp = r10 of the subprogram
-//!          │ 512 bytes of BPF stack     │
+//!          │ 512 + 16 bytes of stack    │
 //!          ├────────────────────────────┤
 //!          │ return address into caller │◀─ rsp in the subprogram and in whatever it tail-calls; rsp % 16 == 0
 //!   low    └────────────────────────────┘

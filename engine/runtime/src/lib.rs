@@ -34,7 +34,7 @@
 //! | order of keys in a hash map | ours, the same in every run | unspecified in Linux | `maps.rs` |
 //! | `%p`, `%pK` of `bpf_trace_printk` | the value, not a keyed hash of it | a replay repeats | - |
 //! | `%s` and `%pI` of other addresses than stack and map values | empty, zeroes | what a program cannot name it cannot print | - |
-//! | the budget of `may_goto` | 8388608 rounds of a function, within its 512 bytes of stack | a replay repeats; Linux with a clock gives a quarter of a second | `may_goto_budget` |
+//! | the budget of `may_goto` | 8388608 rounds of a function | a replay repeats; Linux with a clock gives a quarter of a second | `may_goto_budget` |
 //! | timers | run by the capture's clock, before the next frame of the worker that started them; a callback that another worker runs is not waited for | a replay repeats | `cases/control`, [`timers`] |
 //! | tail calls to an empty slot | leave the count alone | the x86-64 JIT's rule, not the interpreter's | `prog_array.rs` |
 //!

@@ -4,6 +4,9 @@
 pub const MAX_TAIL_CALL_CNT: u32 = 33;
 /// Bytes of stack below r10, and along a chain of calls (`MAX_BPF_STACK`).
 pub const MAX_BPF_STACK: usize = 512;
+/// Bytes a frame may have beyond [`MAX_BPF_STACK`], for what the verifier itself keeps there: the budget of `may_goto`
+/// (`stack_depth_extra` in `do_misc_fixups`; on x86-64 a count and the time).
+pub const MAX_FRAME_EXTRA: usize = 16;
 /// Call frames, the main program included (`MAX_CALL_FRAMES`).
 pub const MAX_CALL_FRAMES: usize = 8;
 /// Subprograms including main (`BPF_MAX_SUBPROGS`).

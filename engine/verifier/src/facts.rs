@@ -35,6 +35,7 @@ fn subprogs(code: &Code, env: &Env<'_>, xlated: &Xlated) -> Vec<Subprog> {
             start: xlated.new_pc[function.start],
             end: xlated.new_pc[function.end],
             stack_depth: may_goto::depth(code, &env.notes, function, env.stack_depth[index]),
+            has_budget: may_goto::has_budget(code, &env.notes, function),
             tail_call_reachable: reachable[index],
             has_ld_abs: function.has_ld_abs,
         })

@@ -43,6 +43,7 @@ pub fn unverified(program: Arc<Program>, facts: Facts) -> VerifiedProgram {
             start,
             end,
             stack_depth: MAX_BPF_STACK as u16,
+            has_budget: false,
             tail_call_reachable: true,
             has_ld_abs: body().any(|&(_, instruction)| {
                 matches!(

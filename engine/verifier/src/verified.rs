@@ -27,9 +27,13 @@ pub struct Subprog {
     pub start: u32,
     /// One past its last xlated slot.
     pub end: u32,
-    /// Bytes of stack it uses below r10. If it has a `may_goto`, the lowest eight are the budget, which its first
-    /// instruction sets.
+    /// Bytes of stack it uses below r10: at most [`MAX_BPF_STACK`] and a budget.
+    ///
+    /// [`MAX_BPF_STACK`]: bpfreplay_uapi::limits::MAX_BPF_STACK
     pub stack_depth: u16,
+    /// Whether it has a `may_goto`: then the lowest eight bytes of its stack are the budget, which its first
+    /// instruction sets.
+    pub has_budget: bool,
     /// Whether a tail call can happen in it or below it (`tail_call_reachable`).
     pub tail_call_reachable: bool,
     /// Whether it has a `LD_ABS` or `LD_IND`.

@@ -3,9 +3,9 @@
 use bpfreplay_isa::Reg;
 use bpfreplay_runtime::helpers::HelperFn;
 use bpfreplay_runtime::{ExecutionContext, ProgramId};
-use bpfreplay_uapi::limits::MAX_BPF_STACK;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
 
+use super::FRAME;
 use crate::liveness::RegSet;
 use crate::x64::{Assembler, Gpr, x64};
 
@@ -42,7 +42,7 @@ pub(crate) fn local(asm: &mut Assembler, subprog: DynamicLabel, needed: RegSet) 
     let saved: Vec<Gpr> =
         Reg::CALLEE_SAVED.into_iter().filter(|&reg| needed.contains(reg)).map(Gpr::of).collect();
     // With rbp an odd number of pushes, or a word more of frame: rsp % 16 == 0 in the subprogram.
-    let frame = MAX_BPF_STACK as i32 + if saved.len().is_multiple_of(2) { 0 } else { 8 };
+    let frame = FRAME as i32 + if saved.len().is_multiple_of(2) { 0 } else { 8 };
     x64!(asm; push rbp);
     for &gpr in &saved {
         x64!(asm; push Rq(gpr));

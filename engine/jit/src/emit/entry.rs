@@ -1,9 +1,9 @@
 //! The ways in from Rust: stubs for all programs of an arena.
 
 use bpfreplay_runtime::ExecutionContext;
-use bpfreplay_uapi::limits::MAX_BPF_STACK;
 use dynasmrt::DynasmApi;
 
+use super::FRAME;
 use crate::x64::{Assembler, x64};
 
 /// `extern "sysv64" fn(ctx, exec, tail_entry) -> r0`.
@@ -21,7 +21,7 @@ pub(crate) fn stub(asm: &mut Assembler) {
     x64!(asm
         ; mov exec, rsi
         ; mov rbp, rsp
-        ; sub rsp, MAX_BPF_STACK as i32
+        ; sub rsp, FRAME as i32
         ; xor r11d, r11d
         ; mov DWORD exec => ExecutionContext.tail_call_cnt, r11d
         ; call rdx
@@ -45,7 +45,7 @@ pub(crate) fn call_back(asm: &mut Assembler) {
     x64!(asm
         ; mov exec, r8
         ; mov rbp, rsp
-        ; sub rsp, MAX_BPF_STACK as i32
+        ; sub rsp, FRAME as i32
         ; mov r11d, DWORD exec => ExecutionContext.tail_call_cnt
         ; call r9
     );
@@ -67,7 +67,7 @@ fn save(asm: &mut Assembler) {
 /// The frame's end, and what [`save`] saved.
 fn restore(asm: &mut Assembler) {
     x64!(asm
-        ; add rsp, MAX_BPF_STACK as i32
+        ; add rsp, FRAME as i32
         ; pop r15
         ; pop r14
         ; pop r13

@@ -11,3 +11,8 @@ pub(crate) mod lookup;
 pub(crate) mod mem;
 pub(crate) mod shift;
 pub(crate) mod tail_call;
+
+use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_FRAME_EXTRA};
+
+/// Bytes of machine stack for the frame of a function, whatever it uses of them.
+const FRAME: usize = MAX_BPF_STACK + MAX_FRAME_EXTRA;

@@ -8,18 +8,21 @@
 //!          └──────────────────┘
 //! ```
 //!
+//! The budget does not count against the 512 bytes of a chain of calls, so a frame may have as much more
+//! ([`MAX_FRAME_EXTRA`]).
+//!
 //! It counts rounds ([`MAX_LOOPS`], the kernel's without a clock); the kernel on x86-64 counts a quarter of a second.
 
 use bpfreplay_isa::{Instruction, Operand, Reg, Size, encode};
-use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_LOOPS};
+use bpfreplay_uapi::limits::{MAX_FRAME_EXTRA, MAX_LOOPS};
 
 use super::Replacement;
 use crate::cfg::{Code, Function};
-use crate::error::{Checked, ErrorKind, Refusal};
 use crate::explore::Note;
 
 /// Bytes of a budget.
 const BUDGET: u16 = 8;
+const _: () = assert!(BUDGET as usize <= MAX_FRAME_EXTRA);
 
 /// Bytes of stack a function uses, its budget included.
 pub(crate) fn depth(code: &Code, notes: &[Note], function: &Function, stack_depth: u16) -> u16 {
@@ -27,7 +30,7 @@ pub(crate) fn depth(code: &Code, notes: &[Note], function: &Function, stack_dept
 }
 
 /// Whether a `may_goto` of the function is ever executed.
-fn has_budget(code: &Code, notes: &[Note], function: &Function) -> bool {
+pub(crate) fn has_budget(code: &Code, notes: &[Note], function: &Function) -> bool {
     (function.start..function.end)
         .any(|pc| notes[pc].seen && matches!(code.decoded[pc], Ok(Instruction::MayGoto { .. })))
 }
@@ -38,16 +41,12 @@ pub(super) fn set_budgets(
     notes: &[Note],
     stack_depth: &[u16],
     replacements: &mut [Replacement],
-) -> Checked {
+) {
     for (index, function) in code.functions.iter().enumerate() {
         if !has_budget(code, notes, function) {
             continue;
         }
         let depth = depth(code, notes, function, stack_depth[index]);
-        if usize::from(depth) > MAX_BPF_STACK {
-            let message = format!("stack size {depth}(extra {BUDGET}) is too large (limit {MAX_BPF_STACK})");
-            return Err(Refusal::new(ErrorKind::Access, message).at(function.start));
-        }
         let set = Instruction::Store {
             size: Size::Dw,
             base: Reg::FP,
@@ -61,5 +60,4 @@ pub(super) fn set_budgets(
             jump.at += 1;
         }
     }
-    Ok(())
 }

@@ -64,7 +64,7 @@ pub(crate) fn rewrite(
     for pc in 0..code.insns.len() {
         replacements.push(replace(code, notes, layout, context, pc)?);
     }
-    may_goto::set_budgets(code, notes, stack_depth, &mut replacements)?;
+    may_goto::set_budgets(code, notes, stack_depth, &mut replacements);
     dead_code::remove_empty_jumps(&mut replacements);
     link::link(replacements)
 }
