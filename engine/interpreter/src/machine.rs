@@ -215,7 +215,10 @@ impl Machine<'_> {
                         self.memory.call(program.maps(), helper, args, self.exec).map_err(fault)?
                     };
                     self.set(Reg::R0, r0);
-                    self.clobber();
+                    // `bpf_fastcall`: spills around the call may have been removed.
+                    if !helper.proto().fastcall {
+                        self.clobber();
+                    }
                 }
                 Instruction::Call(CallTarget::Kfunc(id)) => {
                     let kfunc = Kfunc::from_id(id as u32).ok_or_else(|| fault(FaultKind::BadInstruction))?;

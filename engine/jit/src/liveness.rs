@@ -19,7 +19,7 @@ impl RegSet {
     pub(crate) const NONE: RegSet = RegSet(0);
     const ALL: RegSet = RegSet((1 << Reg::ALL.len()) - 1);
     /// What a call leaves undefined, r0 included.
-    const CLOBBERED: RegSet = RegSet(0b11_1111);
+    pub(crate) const CLOBBERED: RegSet = RegSet(0b11_1111);
 
     /// The first `count` of r1 to r5.
     pub(crate) fn args(count: usize) -> RegSet {
@@ -159,7 +159,9 @@ fn effect(plan: &Plan<'_>, pc: usize, instruction: Instruction) -> Effect {
         }
         Instruction::JumpIf { dst, src, .. } => (source(src).with(dst), none),
         Instruction::Jump { .. } | Instruction::MayGoto { .. } => (none, none),
-        Instruction::Call(CallTarget::Helper(id)) => (plan.helper_reads(pc, id), RegSet::CLOBBERED),
+        Instruction::Call(CallTarget::Helper(id)) => {
+            (plan.helper_reads(pc, id), plan.helper_clobbers(pc, id))
+        }
         Instruction::Call(CallTarget::Local(_) | CallTarget::Kfunc(_)) => {
             (RegSet::args(Reg::ARGS.len()), RegSet::CLOBBERED)
         }

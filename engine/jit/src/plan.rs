@@ -86,6 +86,18 @@ impl Plan<'_> {
         }
     }
 
+    /// The registers whose old value is gone after the helper call at `pc`, done this way. A helper that leaves r1 to r5
+    /// alone (`bpf_fastcall`) is in line, because a function of Rust would not.
+    pub(crate) fn helper_clobbers(&self, pc: usize, id: u32) -> RegSet {
+        let in_line = HelperId::from_id(id).and_then(|helper| self.helper(pc, helper));
+        match in_line {
+            Some(HelperCall::Cpu) => RegSet::NONE.with(Reg::R0),
+            Some(HelperCall::Array(..) | HelperCall::Clock | HelperCall::Function(_)) | None => {
+                RegSet::CLOBBERED
+            }
+        }
+    }
+
     /// The registers that the tail call at `pc` reads, done this way.
     pub(crate) fn tail_call_reads(&self, pc: usize) -> RegSet {
         let ctx = RegSet::NONE.with(Reg::R1);

@@ -59,6 +59,27 @@ impl Kfunc {
         self as u32
     }
 
+    /// How many arguments it has, in r1 upwards.
+    #[must_use]
+    pub const fn args(self) -> usize {
+        match self {
+            Kfunc::IterNumNext
+            | Kfunc::IterNumDestroy
+            | Kfunc::DynptrIsNull
+            | Kfunc::DynptrIsRdonly
+            | Kfunc::DynptrSize => 1,
+            Kfunc::DynptrClone => 2,
+            Kfunc::IterNumNew | Kfunc::DynptrFromSkb | Kfunc::DynptrFromXdp | Kfunc::DynptrAdjust => 3,
+            Kfunc::DynptrSlice | Kfunc::DynptrSliceRdwr => 4,
+        }
+    }
+
+    /// Whether it returns anything.
+    #[must_use]
+    pub const fn returns(self) -> bool {
+        !matches!(self, Kfunc::IterNumDestroy)
+    }
+
     /// Whether programs of the type may call it (the kernel's `BTF_KFUNCS` sets by program type).
     #[must_use]
     pub const fn allowed(self, prog_type: ProgType) -> bool {

@@ -76,11 +76,11 @@ fn judge(program: &Program, options: &Options<'_>, log: &mut Log) -> Judged<Acce
     let main = State::new(entry_frame(FrameKind::Main, 0), 0);
     env.explore(main, 0)?;
     explore_globals(&mut env)?;
+    env.leave_out_needless_spills();
     check::depth::check(&code, &env.stack_depth, &env.async_callbacks).map_err(whole)?;
 
     let context = ContextKind::of(program.prog_type);
-    let xlated =
-        rewrite::rewrite(&code, (&env.notes, &env.stack_depth), options.layout, context).map_err(whole)?;
+    let xlated = rewrite::rewrite(&code, &env, options.layout, context).map_err(whole)?;
     let (subprogs, facts) = facts::collect(&code, &env, &xlated);
     Ok(Accepted { xlated, subprogs, facts })
 }

@@ -230,6 +230,31 @@ impl Kernel {
         Ok(info[1])
     }
 
+    /// The instructions of a loaded program after the kernel's rewrites; addresses in them are blank.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn xlated(self, program: &Fd) -> io::Result<Vec<Insn>> {
+        // The first words of struct bpf_prog_info: xlated_prog_len is at 20, the address to write to at 32.
+        let mut info = [0u64; 5];
+        let ask = |info: &mut [u64; 5]| {
+            let mut attr = ObjInfo {
+                bpf_fd: program.as_raw_fd() as u32,
+                info_len: size_of_val(info) as u32,
+                info: info.as_mut_ptr() as u64,
+            };
+            bpf(OBJ_GET_INFO_BY_FD, &mut attr)
+        };
+        ask(&mut info)?;
+        let len = info[2] >> 32;
+        let mut bytes = vec![0u8; len as usize];
+        info = [0, 0, len << 32, 0, bytes.as_mut_ptr() as u64];
+        ask(&mut info)?;
+        let slot = |slot: &[u8]| Insn::from_le_bytes(slot.try_into().expect("eight bytes"));
+        Ok(bytes.chunks_exact(8).map(slot).collect())
+    }
+
     /// `BPF_MAP_GET_FD_BY_ID`.
     ///
     /// # Errors

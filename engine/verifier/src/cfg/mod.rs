@@ -8,9 +8,11 @@
 //!   subprogs ─▶ functions, jump ranges, what BTF must say     add_subprog, check_subprogs, check_btf_info
 //!   scan     ─▶ opcodes, ld_imm64 pairs, maps                 resolve_pseudo_ldimm64
 //!   reach    ─▶ every slot reachable, points to join paths    check_cfg
+//!   fastcall ─▶ spills around calls that need none            mark_fastcall_patterns
 //!   liveness ─▶ registers that still matter, by slot          compute_live_registers
 //! ```
 
+mod fastcall;
 mod liveness;
 mod reach;
 mod scan;
@@ -22,6 +24,7 @@ use bpfreplay_uapi::limits::MAX_INSNS;
 
 use crate::error::{Checked, refuse};
 
+pub(crate) use fastcall::Fastcalls;
 pub(crate) use liveness::RegSet;
 pub(crate) use reach::Edges;
 pub(crate) use subprogs::{Function, function_starts, is_iter_next, is_local_call};
@@ -52,6 +55,11 @@ impl Code {
             (0..insns.len()).map(|pc| decode(&insns, pc).map_err(|error| error.kind)).collect();
         let live = liveness::live_registers(&decoded);
         Ok(Code { insns, decoded, functions, edges, live })
+    }
+
+    /// Where spills could go.
+    pub(crate) fn fastcalls(&self, program: &Program) -> Fastcalls {
+        Fastcalls::find(program, &self.decoded, &self.functions)
     }
 
     /// Index of the function a slot belongs to.

@@ -7,7 +7,7 @@ use bpfreplay_uapi::limits::{COMPLEXITY_LIMIT_INSNS, COMPLEXITY_LIMIT_JMP_SEQ};
 use super::joins::{Joins, Visit};
 use super::loops::Loops;
 use super::notes::{Access, Note};
-use crate::cfg::Code;
+use crate::cfg::{Code, Fastcalls};
 use crate::error::{Checked, Circumstances, Refusal, refuse};
 use crate::log::Log;
 use crate::state::{Frame, HistoryEntry, State};
@@ -45,6 +45,8 @@ pub(crate) struct Env<'a> {
     pub(crate) notes: Vec<Note>,
     /// Bytes of stack each function uses.
     pub(crate) stack_depth: Vec<u16>,
+    /// Spills that need not be done, as far as is known.
+    pub(crate) fastcalls: Fastcalls,
     /// Global functions that are called, by index: each is verified on its own.
     pub(crate) globals: BTreeSet<usize>,
     /// Functions that timers run, by index: each begins a stack of its own.
@@ -74,6 +76,7 @@ impl<'a> Env<'a> {
             log,
             notes: vec![Note::default(); code.insns.len()],
             stack_depth: vec![0; code.functions.len()],
+            fastcalls: code.fastcalls(program),
             globals: BTreeSet::new(),
             async_callbacks: BTreeSet::new(),
             async_entries: 0,
@@ -252,10 +255,24 @@ impl<'a> Env<'a> {
         Ok(())
     }
 
-    /// Notes how deep the running function's stack goes.
-    pub(crate) fn note_stack_depth(&mut self, function: u32, depth: u16) {
+    /// Notes how deep a function's stack goes: to `off` from its frame pointer.
+    pub(crate) fn note_stack_depth(&mut self, function: u32, off: i64) {
         let known = &mut self.stack_depth[function as usize];
-        *known = (*known).max(depth);
+        *known = (*known).max((-off) as u16);
+    }
+
+    /// Notes that the instruction under way looks at a function's stack, at `off` at the lowest.
+    pub(crate) fn note_stack_access(&mut self, function: u32, off: i64) {
+        self.fastcalls.note_access(&self.code.functions, function as usize, self.pc, off);
+    }
+
+    /// Spills that turned out to be needless are not counted (linux: remove_fastcall_spills_fills()).
+    pub(crate) fn leave_out_needless_spills(&mut self) {
+        for (function, depth) in self.stack_depth.iter_mut().enumerate() {
+            if let Some(without) = self.fastcalls.stack_depth(&self.code.functions, function) {
+                *depth = without;
+            }
+        }
     }
 
     /// Writes the step down, for [`Env::mark_precise`] to walk back.

@@ -4,6 +4,7 @@
 //!   program ─▶ replacements, slot by slot ─▶ joined, jumps linked again ─▶ xlated + orig_pc
 //!              dead_code  a branch only one side of which was explored becomes `ja`; unexplored slots vanish
 //!              context    context accesses become accesses of the engine's own struct
+//!              fastcall   spills around calls that leave their registers alone vanish
 //!              tail_call  `call 12` becomes TailCall
 //!              may_goto   its function begins by setting the budget
 //! ```
@@ -22,7 +23,7 @@ use bpfreplay_uapi::{ContextKind, ContextLayout, HelperId};
 
 use crate::cfg::Code;
 use crate::error::Checked;
-use crate::explore::{Access, Note};
+use crate::explore::{Access, Env, Note};
 
 /// The rewritten program.
 #[derive(Debug)]
@@ -56,15 +57,19 @@ pub(crate) struct Jump {
 /// Rewrites an accepted program.
 pub(crate) fn rewrite(
     code: &Code,
-    (notes, stack_depth): (&[Note], &[u16]),
+    env: &Env<'_>,
     layout: &ContextLayout,
     context: ContextKind,
 ) -> Checked<Xlated> {
+    let notes = &env.notes;
     let mut replacements: Vec<Replacement> = Vec::with_capacity(code.insns.len());
     for pc in 0..code.insns.len() {
         replacements.push(replace(code, notes, layout, context, pc)?);
     }
-    may_goto::set_budgets(code, notes, stack_depth, &mut replacements);
+    for pc in env.fastcalls.needless() {
+        replacements[pc] = Replacement::default();
+    }
+    may_goto::set_budgets(code, notes, &env.stack_depth, &mut replacements);
     dead_code::remove_empty_jumps(&mut replacements);
     link::link(replacements)
 }

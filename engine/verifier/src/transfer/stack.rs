@@ -10,7 +10,7 @@ use crate::state::{ByteKind, RegState, RegType, Slot, StackAccess, State, locate
 
 /// What a load of the bytes gives, before extension.
 pub(super) fn read(env: &mut Env<'_>, state: &mut State, range: StackRange) -> Checked<RegState> {
-    note_depth(env, state, range);
+    note_access(env, state, range);
     mark_read(env, state, range);
     readable(state, range)?;
     if !range.is_fixed() {
@@ -79,7 +79,7 @@ pub(super) fn write(
     value: &RegState,
     src: Operand,
 ) -> Checked {
-    note_depth(env, state, range);
+    note_access(env, state, range);
     if !range.is_fixed() {
         return write_variable(env, state, range, value);
     }
@@ -160,7 +160,7 @@ pub(super) enum Extent {
 
 /// The bytes become any numbers: a helper filled them, or an atomic did.
 pub(super) fn scramble(env: &mut Env<'_>, state: &mut State, range: StackRange, extent: Extent) {
-    note_depth(env, state, range);
+    note_access(env, state, range);
     let whole_is_known = range.is_fixed() && extent == Extent::Certain;
     for off in range.min..range.max + range.size {
         let (slot_at, byte) = locate(off);
@@ -176,6 +176,11 @@ pub(super) fn scramble(env: &mut Env<'_>, state: &mut State, range: StackRange, 
 
 /// How deep the function's stack goes, for the 512 bytes of a chain of calls.
 pub(super) fn note_depth(env: &mut Env<'_>, state: &State, range: StackRange) {
-    let function = state.frames[range.frame].subprog;
-    env.note_stack_depth(function, (-range.min) as u16);
+    env.note_stack_depth(state.frames[range.frame].subprog, range.min);
+}
+
+/// The same of an instruction's own access, or of what a helper writes; and that the slots are looked at.
+fn note_access(env: &mut Env<'_>, state: &State, range: StackRange) {
+    note_depth(env, state, range);
+    env.note_stack_access(state.frames[range.frame].subprog, range.min);
 }
