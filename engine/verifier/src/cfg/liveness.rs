@@ -9,7 +9,7 @@ impl RegSet {
     const CALLER_SAVED: RegSet = RegSet(0b11_1111);
     const ALL: RegSet = RegSet(0x7ff);
 
-    fn of(regs: &[Reg]) -> RegSet {
+    pub(crate) fn of(regs: &[Reg]) -> RegSet {
         RegSet(regs.iter().fold(0, |set, reg| set | 1 << reg.number()))
     }
 
@@ -21,7 +21,7 @@ impl RegSet {
         RegSet(self.0 | other.0)
     }
 
-    const fn without(self, other: RegSet) -> RegSet {
+    pub(crate) const fn without(self, other: RegSet) -> RegSet {
         RegSet(self.0 & !other.0)
     }
 }

@@ -4,6 +4,7 @@ use bpfreplay_isa::Reg;
 
 use super::Env;
 use super::joins::Join;
+use crate::cfg::RegSet;
 use crate::scalar::Scalar;
 use crate::state::{ByteKind, Frame, FrameKind, Held, RegState, RegType, Slot, State};
 
@@ -78,21 +79,25 @@ impl Env<'_> {
         new: &State,
         ids: &IdMap,
     ) -> bool {
-        // In a frame that waits for a call, what matters is what is read after the call; r0 will be the result.
-        let (live, waiting) = match new.frames.get(index + 1).map(|frame| frame.kind) {
-            Some(FrameKind::Call { callsite }) => (self.code.live[callsite as usize + 1], true),
-            // The helper is called once more.
-            Some(FrameKind::Callback { callsite }) => (self.code.live[callsite as usize], false),
-            Some(FrameKind::Main | FrameKind::Global | FrameKind::Async) | None => {
-                (self.code.live[self.pc], false)
-            }
-        };
+        let live = self.live_registers(new, index);
         Reg::ALL.into_iter().all(|reg| {
-            let matters = live.contains(reg) && !(waiting && reg == Reg::R0);
             let precise =
                 exactness == Exactness::Ranges || old.precise_regs[index] & (1 << reg.number()) != 0;
-            !matters || included(&o.regs[reg.index()], &n.regs[reg.index()], precise, ids)
+            !live.contains(reg) || included(&o.regs[reg.index()], &n.regs[reg.index()], precise, ids)
         })
+    }
+
+    /// The registers of a frame that paths from here may still read.
+    pub(crate) fn live_registers(&self, state: &State, frame: usize) -> RegSet {
+        match state.frames.get(frame + 1).map(|callee| callee.kind) {
+            // What is read after the call; r0 will be the result.
+            Some(FrameKind::Call { callsite }) => {
+                self.code.live[callsite as usize + 1].without(RegSet::of(&[Reg::R0]))
+            }
+            // The helper is called once more.
+            Some(FrameKind::Callback { callsite }) => self.code.live[callsite as usize],
+            Some(FrameKind::Main | FrameKind::Global | FrameKind::Async) | None => self.code.live[self.pc],
+        }
     }
 }
 
@@ -125,7 +130,7 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
             !precise
                 || (old.value.includes(&new.value)
                     && ids.agree_scalar(old.id, new.id)
-                    && (old.id == 0 || (old.linked_by_offset == new.linked_by_offset && old.off == new.off)))
+                    && (old.id == 0 || (old.add_const == new.add_const && old.off == new.off)))
         }
         RegType::MapValue { .. } | RegType::MapKey { .. } | RegType::Mem { .. } => {
             old.off == new.off && old.value.includes(&new.value) && ids.agree(old.id, new.id)

@@ -39,7 +39,7 @@ impl RegText<'_> {
         let reg = self.reg;
         let mut out = Vec::new();
         if reg.id != 0 {
-            let distance = if reg.linked_by_offset { format!("{:+}", reg.off) } else { String::new() };
+            let distance = reg.add_const.map_or_else(String::new, |_| format!("{:+}", reg.off));
             out.push(format!("id={}{distance}", reg.id));
         }
         if reg.ref_obj_id != 0 {

@@ -4,7 +4,7 @@
 use bpfreplay_isa::{AtomicOp, CallTarget, Instruction, Operand, PacketIndex, Reg};
 use bpfreplay_uapi::{ArgType, HelperId};
 
-use crate::state::{RegType, SlotSet, State, locate};
+use crate::state::{ByteKind, RegType, SlotSet, State, locate};
 
 /// Registers and slots, of whichever frame is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -73,9 +73,10 @@ impl Touched {
             Instruction::Exit | Instruction::Jump { .. } | Instruction::MayGoto { .. } => {}
         }
         touched.slots = match instruction {
-            Instruction::Load { size, base, off, .. }
-            | Instruction::Store { size, base, off, .. }
-            | Instruction::Atomic { size, base, off, .. } => slots(state, base, off, size.bytes()),
+            Instruction::Load { size, base, off, .. } => read(state, base, off, size.bytes()),
+            Instruction::Store { size, base, off, .. } | Instruction::Atomic { size, base, off, .. } => {
+                stack_range(state, base, off, size.bytes()).map_or(0, slots)
+            }
             Instruction::Alu { .. }
             | Instruction::Neg { .. }
             | Instruction::MovSx { .. }
@@ -101,11 +102,11 @@ impl Touched {
     }
 }
 
-/// The slots an access may touch, if it is one to the stack.
-fn slots(state: &State, base: Reg, off: i16, size: u32) -> SlotSet {
+/// The bytes of the stack that an access may touch, first and last, if it is one to the stack.
+fn stack_range(state: &State, base: Reg, off: i16, size: u32) -> Option<(i64, i64)> {
     let pointer = state.reg(base);
     if !matches!(pointer.kind, RegType::Stack { .. }) {
-        return 0;
+        return None;
     }
     let at = i64::from(off) + i64::from(pointer.off);
     let (min, max) = match pointer.value.as_const() {
@@ -114,9 +115,22 @@ fn slots(state: &State, base: Reg, off: i16, size: u32) -> SlotSet {
     };
     let last = max.saturating_add(i64::from(size) - 1);
     let frame = -(SlotSet::BITS as i64 * 8)..0;
-    if !frame.contains(&min) || !frame.contains(&last) {
-        return 0;
-    }
-    let ((deepest, _), (highest, _)) = (locate(min), locate(last));
+    (frame.contains(&min) && frame.contains(&last)).then_some((min, last))
+}
+
+fn slots((first, last): (i64, i64)) -> SlotSet {
+    let ((deepest, _), (highest, _)) = (locate(first), locate(last));
     (highest..=deepest).fold(0, |set, slot| set | 1 << slot)
+}
+
+/// Of a range that varies as much as is looked at: up to the first byte that is not zero
+/// (linux: mark_reg_stack_read()).
+fn read(state: &State, base: Reg, off: i16, size: u32) -> SlotSet {
+    let Some((first, last)) = stack_range(state, base, off, size) else { return 0 };
+    let (RegType::Stack { frame }, None) = (state.reg(base).kind, state.reg(base).value.as_const()) else {
+        return slots((first, last));
+    };
+    let stack = &state.frames[usize::from(frame)].stack;
+    let not_zero = (first..last).find(|&at| stack.byte(at) != ByteKind::Zero);
+    slots((first, not_zero.unwrap_or(last)))
 }

@@ -48,6 +48,11 @@ impl Scalar {
         u64::BITS - self.b64.umax.leading_zeros()
     }
 
+    /// What bits and bounds of the whole say of the low half, no more: all that is kept of offsets.
+    pub(crate) fn without_low_bounds(&self) -> Scalar {
+        Scalar { b32: Bounds32::ALL, ..*self }.synced()
+    }
+
     /// The low half, zero-extended: what a 32-bit operation leaves.
     pub(crate) fn low_half(&self) -> Scalar {
         Scalar::from_low_half(self.tnum, self.b32)

@@ -1,3 +1,4 @@
+use bpfreplay_isa::Width;
 use bpfreplay_uapi::sock::SockKind;
 
 use crate::scalar::Scalar;
@@ -141,9 +142,10 @@ pub(crate) struct RegState {
     pub(crate) kind: RegType,
     /// The pointer may be NULL: no access, no arithmetic until it is compared with 0.
     pub(crate) nullable: bool,
-    /// `off` of a linked scalar counts (linux: BPF_ADD_CONST).
-    pub(crate) linked_by_offset: bool,
-    /// Pointers: the fixed part of the offset. Scalars that share an id: their distance from it.
+    /// A linked scalar is the one it is linked to plus `off`, added at this width; with none it is that number
+    /// (linux: BPF_ADD_CONST64, BPF_ADD_CONST32).
+    pub(crate) add_const: Option<Width>,
+    /// Pointers: the fixed part of the offset. Scalars: see `add_const`.
     pub(crate) off: i32,
     /// Shared identity, 0 for none: of pointers whose NULL check or packet range counts for all holders, of scalars
     /// that are equal or a constant apart.
@@ -161,7 +163,7 @@ impl RegState {
     pub(crate) const NOT_INIT: RegState = RegState {
         kind: RegType::NotInit,
         nullable: false,
-        linked_by_offset: false,
+        add_const: None,
         off: 0,
         id: 0,
         ref_obj_id: 0,
@@ -217,7 +219,7 @@ impl RegState {
         self.id = 0;
         if self.is_scalar() {
             self.off = 0;
-            self.linked_by_offset = false;
+            self.add_const = None;
         }
     }
 }

@@ -1,6 +1,6 @@
 use bpfreplay_isa::{AluOp, Operand, Reg, Size, Width};
 
-use super::{operand, pointer, read, writable};
+use super::{links, operand, pointer, read, writable};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::scalar::{self, Scalar};
@@ -63,17 +63,13 @@ fn check_immediate(width: Width, op: AluOp, imm: i32) -> Checked {
     Ok(())
 }
 
-/// Arithmetic on numbers. The result is linked to nothing, except that `x += constant` stays linked to what `x` was.
+/// Arithmetic on numbers. The result is linked to nothing, except that `x += constant` and `x -= constant` stay linked
+/// to what `x` was.
 fn scalars(width: Width, op: AluOp, lhs: &RegState, rhs: &RegState) -> RegState {
     let mut result = RegState::scalar(scalar::alu(width, op, &lhs.value, &rhs.value));
-    // Up to i32::MAX, so that the distances of linked scalars cannot overflow (linux: the same limit).
-    let distance = rhs.value.as_const().and_then(|x| i32::try_from(x).ok());
-    if let (Width::W64, AluOp::Add, Some(distance)) = (width, op, distance)
-        && lhs.id != 0
-        && !lhs.linked_by_offset
-    {
+    if let Some(distance) = links::distance(width, op, lhs, &rhs.value) {
         result.id = lhs.id;
-        result.linked_by_offset = true;
+        result.add_const = Some(width);
         result.off = distance;
     }
     result
@@ -105,7 +101,7 @@ fn mov(env: &mut Env<'_>, state: &mut State, width: Width, dst: Reg, src: Operan
 /// Gives the scalar in `src` an identity to share with its copy (linux: assign_scalar_id_before_mov()).
 pub(super) fn link(env: &mut Env<'_>, state: &mut State, src: Reg) -> RegState {
     let reg = state.reg_mut(src);
-    if reg.linked_by_offset {
+    if reg.add_const.is_some() {
         reg.unlink();
     }
     if reg.id == 0 && reg.value.as_const().is_none() {

@@ -36,7 +36,7 @@ pub(super) fn conditional(
     }
 
     let id = |reg: &RegState| if reg.is_scalar() { reg.id } else { 0 };
-    let linked = links::collect(state, [id(&lhs), id(&rhs)]);
+    let linked = links::collect(env, state, [id(&rhs), id(&lhs)]);
     if linked.len() > 1 {
         env.record(state, None, linked.clone());
     }

@@ -90,7 +90,7 @@ fn add(env: &mut Env<'_>, pointer: &RegState, number: &Scalar) -> RegState {
         return moved;
     }
     let mut result = *pointer;
-    result.value = scalar::alu(Width::W64, AluOp::Add, &pointer.value, number);
+    result.value = scalar::alu(Width::W64, AluOp::Add, &pointer.value, number).without_low_bounds();
     new_base(env, &mut result);
     // What is proved of the packet is proved of the old base.
     result.range = PacketRange::NONE;
@@ -102,7 +102,7 @@ fn subtract(env: &mut Env<'_>, pointer: &RegState, number: &Scalar) -> RegState 
         return moved;
     }
     let mut result = *pointer;
-    result.value = scalar::alu(Width::W64, AluOp::Sub, &pointer.value, number);
+    result.value = scalar::alu(Width::W64, AluOp::Sub, &pointer.value, number).without_low_bounds();
     new_base(env, &mut result);
     // Going back, as many bytes or more are left in the packet; the number may be negative, though.
     if number.b64.smin < 0 {
