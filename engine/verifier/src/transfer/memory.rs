@@ -182,6 +182,18 @@ pub(super) fn atomic(
     }
     // Read and written; the messages are those of the read.
     let target = memory::access(env, state, (base, off), size.bytes(), How::Load)?;
+    if let Target::Stack(range) = target
+        && !range.is_fixed()
+    {
+        // The kernel's words are about other reads that go to no register (linux: check_stack_read()).
+        refuse!(
+            Access,
+            "variable offset stack pointer cannot be passed into helper function; var_off={} off={} size={}",
+            pointer.value.known_bits(),
+            i64::from(off) + i64::from(pointer.off),
+            size.bytes()
+        );
+    }
     // The kernel looks at the store after the fetched value is in its register: where that is the base, it no longer
     // sees a pointer.
     if fetched == Some(base) {
