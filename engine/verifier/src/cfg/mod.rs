@@ -6,6 +6,7 @@
 //!
 //! ```text
 //!   subprogs ─▶ functions, jump ranges, what BTF must say     add_subprog, check_subprogs, check_btf_info
+//!   kfuncs   ─▶ which kernel functions are called             add_kfunc_call
 //!   scan     ─▶ opcodes, ld_imm64 pairs, maps                 resolve_pseudo_ldimm64
 //!   reach    ─▶ every slot reachable, points to join paths    check_cfg
 //!   fastcall ─▶ spills around calls that need none            mark_fastcall_patterns
@@ -13,6 +14,7 @@
 //! ```
 
 mod fastcall;
+mod kfuncs;
 mod liveness;
 mod reach;
 mod scan;
@@ -47,7 +49,7 @@ impl Code {
         if insns.is_empty() || insns.len() > MAX_INSNS {
             refuse!(TooBig, "a program has 1 to {MAX_INSNS} instructions, this one {}", insns.len());
         }
-        let functions = subprogs::find(&insns)?;
+        let functions = subprogs::find(program)?;
         subprogs::check_btf(&functions, program)?;
         scan::check(&insns, program)?;
         let edges = reach::check(&insns)?;

@@ -5,6 +5,7 @@ use bpfreplay_program::{Program, ReturnKind};
 use bpfreplay_uapi::limits::MAX_SUBPROGS;
 use bpfreplay_uapi::{HelperId, Kfunc};
 
+use super::kfuncs;
 use crate::error::{Checked, ErrorKind, Refusal, refuse};
 
 /// One function: the slots `start..end`.
@@ -37,6 +38,10 @@ fn helper(insn: Insn) -> Option<HelperId> {
     (insn.opcode == CALL && insn.src() == 0).then(|| HelperId::from_id(insn.imm as u32)).flatten()
 }
 
+pub(super) fn is_kfunc_call(insn: Insn) -> bool {
+    insn.opcode == CALL && insn.src() == 2
+}
+
 /// A call of a helper that calls a function of the program before it returns
 /// (linux: is_sync_callback_calling_function()).
 pub(crate) fn calls_back(insn: Insn) -> bool {
@@ -51,7 +56,7 @@ pub(crate) fn calls_back_later(insn: Insn) -> bool {
 
 /// A call of a kernel function that a loop goes round by.
 pub(crate) fn is_iter_next(insn: Insn) -> bool {
-    insn.opcode == CALL && insn.src() == 2 && insn.imm as u32 == Kfunc::IterNumNext.id()
+    is_kfunc_call(insn) && insn.imm as u32 == Kfunc::IterNumNext.id()
 }
 
 /// Where a jump leads, for slots that are jumps.
@@ -75,10 +80,13 @@ pub(crate) fn function_starts(insns: &[Insn]) -> BTreeSet<usize> {
     std::iter::once(0).chain(inside).collect()
 }
 
-/// The functions, from the calls to them (linux: add_subprog_and_kfunc(), check_subprogs()).
-pub(crate) fn find(insns: &[Insn]) -> Checked<Vec<Function>> {
+/// The functions, from the calls to them; calls of kernel functions are looked at on the way
+/// (linux: add_subprog_and_kfunc(), check_subprogs()).
+pub(crate) fn find(program: &Program) -> Checked<Vec<Function>> {
+    let insns = &program.insns[..];
     let mut starts = BTreeSet::from([0]);
     for (pc, &insn) in insns.iter().enumerate() {
+        kfuncs::check(insn, program).map_err(|refusal| refusal.at(pc))?;
         if !is_local_call(insn) && !is_func_address(insn) {
             continue;
         }

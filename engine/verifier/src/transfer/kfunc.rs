@@ -9,7 +9,7 @@ use crate::state::State;
 
 pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked {
     let Some(kfunc) = Kfunc::from_id(id as u32) else {
-        refuse!(Unsupported, "kernel functions by BTF id are not supported (kfunc {id})");
+        refuse!(Invalid, "invalid kernel function call not eliminated in verifier pass (kfunc {id})");
     };
     if !kfunc.allowed(env.program.prog_type) {
         refuse!(Access, "calling kernel function {} is not allowed", kfunc.name());
