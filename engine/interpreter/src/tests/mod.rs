@@ -5,6 +5,7 @@ mod calls;
 mod faults;
 mod helpers;
 mod instructions;
+mod locks;
 mod memory;
 mod tail_calls;
 
