@@ -78,7 +78,8 @@ fn refine_any_bit(width: Width, a: &mut Scalar, b: &mut Scalar) {
     }
 }
 
-/// `a & b == 0` against a constant: its bits are clear in the other.
+/// `a & b == 0` against a constant: its bits are clear in the other. That is all that stays known of it: the kernel
+/// forgets the ranges here, since they may contradict the bits where the branch is never taken.
 fn refine_no_bit(width: Width, a: &mut Scalar, b: &mut Scalar) {
     let bits = match width {
         Width::W64 => 64,
@@ -89,6 +90,7 @@ fn refine_no_bit(width: Width, a: &mut Scalar, b: &mut Scalar) {
         low.is_const().then_some(low.value)
     };
     let clear = |x: &mut Scalar, bits: u64| {
+        (x.b64, x.b32) = (Bounds64::ALL, Bounds32::ALL);
         x.tnum = Tnum { value: x.tnum.value & !bits, mask: x.tnum.mask & !bits };
     };
     if let Some(bits) = constant(b) {
