@@ -49,8 +49,13 @@ fn map_reference(insn: Insn, high: Insn, program: &Program) -> Checked<Option<u3
     let refusal = |kind, message: String| Err(Refusal::new(kind, message));
     let unrecognized = || refusal(ErrorKind::Invalid, "unrecognized bpf_ld_imm64 insn".to_owned());
     match insn.src() {
-        // Constants, kernel symbols and functions name no map; they are looked at where they are executed.
-        0 | 3 | 4 => Ok(None),
+        // Constants and functions name no map; they are looked at where they are executed.
+        0 | 4 => Ok(None),
+        // The kernel looks its variables up here (linux: check_pseudo_btf_id()).
+        3 => refusal(
+            ErrorKind::Unsupported,
+            format!("kernel variables are not supported (ksym with BTF id {})", insn.imm as u32),
+        ),
         1 if high.imm != 0 => unrecognized(),
         1 | 2 => {
             let index = insn.imm as u32;

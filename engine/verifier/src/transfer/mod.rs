@@ -89,12 +89,9 @@ fn load_imm64(env: &Env<'_>, state: &mut State, dst: Reg, value: Imm64) -> Check
         Imm64::MapValue { map, off } => {
             RegState { off: off as i32, ..RegState::pointer(RegType::MapValue { map }) }
         }
-        Imm64::BtfId(id) => {
-            refuse!(Unsupported, "kernel variables are not supported (ksym with BTF id {id})")
-        }
         Imm64::Func(off) => callback::address(env, off)?,
-        Imm64::MapIndex(_) | Imm64::MapIndexValue { .. } => {
-            refuse!(Unsupported, "maps by index into fd_array are not supported")
+        Imm64::BtfId(_) | Imm64::MapIndex(_) | Imm64::MapIndexValue { .. } => {
+            refuse!(Unsupported, "kernel variables, and maps by index into fd_array, are not supported")
         }
     };
     state.set(dst, loaded);
