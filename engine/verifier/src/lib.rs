@@ -37,6 +37,7 @@ mod verified;
 mod verify;
 
 pub use error::{ErrorKind, Evidence, VerifierError};
+pub use explore::STATE_BYTES_MAX;
 pub use log::{LOG_BYTES_MAX, LogKeep, LogLevel, LogWindow};
 pub use verified::{Facts, MapAccess, Subprog, TailCallSite, VerifiedProgram};
 pub use verify::{Options, verify, verify_within};

@@ -10,12 +10,13 @@ use super::notes::{Access, Note};
 use crate::cfg::{Code, Fastcalls};
 use crate::error::{Checked, Circumstances, Refusal, refuse};
 use crate::log::Log;
-use crate::state::{Frame, HistoryEntry, State};
+use crate::state::{Frame, HistoryEntry, Meter, State};
 use crate::{diagnose, transfer};
 
-/// Memory that states may take. Programs that compilers make take a few megabytes; eight frames of 512 bytes of
-/// stack at every join of a million instructions would take gigabytes.
-const STATE_BYTES_MAX: usize = 1 << 30;
+/// Memory that states may take, in bytes. Programs that compilers make take a few megabytes; eight frames of 512 bytes
+/// of stack, each another one at every join of a million instructions, would take gigabytes. The kernel charges such
+/// memory to the control group of whoever loads the program.
+pub const STATE_BYTES_MAX: usize = 1 << 30;
 
 /// A path to come back to.
 #[derive(Debug)]
@@ -56,8 +57,10 @@ pub(crate) struct Env<'a> {
     pub(super) joins: Joins,
     pub(super) loops: Loops,
     pub(super) pending: Vec<Pending>,
-    /// Memory their states take.
+    /// Memory their states take, but for slots.
     pending_bytes: usize,
+    /// Memory the slots of all states take.
+    slot_bytes: Meter,
     last_id: u32,
     pub(super) insns_processed: usize,
     pub(super) jumps_processed: usize,
@@ -84,6 +87,7 @@ impl<'a> Env<'a> {
             loops: Loops::default(),
             pending: Vec::new(),
             pending_bytes: 0,
+            slot_bytes: Meter::new(),
             last_id: 0,
             insns_processed: 0,
             jumps_processed: 0,
@@ -104,11 +108,12 @@ impl<'a> Env<'a> {
         explored
     }
 
-    fn explore_paths(&mut self, start: State, pc: usize) -> Result<(), (Refusal, Circumstances)> {
+    fn explore_paths(&mut self, mut start: State, pc: usize) -> Result<(), (Refusal, Circumstances)> {
         self.joins.clear();
         self.loops = Loops::default();
         self.pending.clear();
         self.pending_bytes = 0;
+        start.set_meter(&self.slot_bytes);
         self.pending.push(Pending { state: start, pc, prev_pc: pc, log_position: self.log.position() });
         let mut first = true;
         while let Some(Pending { mut state, pc, prev_pc, log_position }) = self.pending.pop() {
@@ -151,10 +156,7 @@ impl<'a> Env<'a> {
                 self.log.pruned(self.prev_pc, pc);
                 return Ok(Next::End);
             }
-            let bytes = self.joins.bytes() + self.pending_bytes + self.loops.bytes;
-            if bytes > STATE_BYTES_MAX {
-                refuse!(TooBig, "the states of the program take {bytes} bytes (limit {STATE_BYTES_MAX})");
-            }
+            self.fits_memory()?;
         }
         if self.code.edges.is_jump[pc] {
             self.record(state, None, Vec::new());
@@ -191,13 +193,24 @@ impl<'a> Env<'a> {
         transfer::execute(self, state, instruction)
     }
 
+    /// Whether all states together take no more than [`STATE_BYTES_MAX`].
+    fn fits_memory(&self) -> Checked {
+        let bytes = self.joins.bytes() + self.pending_bytes + self.loops.bytes + self.slot_bytes.bytes();
+        if bytes > STATE_BYTES_MAX {
+            refuse!(TooBig, "the states of the program take {bytes} bytes (limit {STATE_BYTES_MAX})");
+        }
+        Ok(())
+    }
+
     /// Comes back to `state` at `pc` later.
-    pub(crate) fn push(&mut self, state: State, pc: usize) -> Checked {
+    pub(crate) fn push(&mut self, mut state: State, pc: usize) -> Checked {
         if self.pending.len() >= COMPLEXITY_LIMIT_JMP_SEQ {
             refuse!(TooBig, "The sequence of {} jumps is too complex.", self.pending.len() + 1);
         }
         self.joins.path_forked(state.parent);
+        state.set_meter(&self.slot_bytes);
         self.pending_bytes += state.bytes();
+        self.fits_memory()?;
         let log_position = self.log.position();
         self.pending.push(Pending { state, pc, prev_pc: self.pc, log_position });
         Ok(())

@@ -196,12 +196,12 @@ impl Env<'_> {
             for (number, reg) in frame.regs.iter_mut().enumerate() {
                 widen(&old.regs[number], reg, last.precise_regs[index] & (1 << number) != 0);
             }
-            for (at, slot) in frame.stack.slots_mut().iter_mut().enumerate() {
+            frame.stack.each_spill_mut(|at, spilled| {
                 let old = old.stack.slot(at);
-                if old.is_spill() && slot.is_spill() {
-                    widen(&old.spilled, &mut slot.spilled, last.precise_slots[index] & (1 << at) != 0);
+                if old.is_spill() {
+                    widen(&old.spilled, spilled, last.precise_slots[index] & (1 << at) != 0);
                 }
-            }
+            });
         }
     }
 }

@@ -22,5 +22,6 @@ mod notes;
 mod origin;
 mod precision;
 
+pub use env::STATE_BYTES_MAX;
 pub(crate) use env::{Env, Next, totals};
 pub(crate) use notes::{Access, Note};

@@ -1,8 +1,9 @@
 use bpfreplay_isa::Reg;
 
 use super::held::Held;
+use super::meter::Meter;
 use super::reg::{RegState, RegType};
-use super::stack::{Slot, SlotSet, Stack};
+use super::stack::{SlotSet, Stack};
 
 /// A place in the store of join points.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -45,9 +46,7 @@ impl Frame {
     /// Every register and spilled register.
     pub(crate) fn each_mut(&mut self, mut f: impl FnMut(&mut RegState)) {
         self.regs.iter_mut().for_each(&mut f);
-        for slot in self.stack.slots_mut().iter_mut().filter(|slot| slot.is_spill()) {
-            f(&mut slot.spilled);
-        }
+        self.stack.each_spill_mut(|_, reg| f(reg));
     }
 }
 
@@ -110,13 +109,16 @@ impl State {
         }
     }
 
-    /// Bytes of memory it takes, as a measure for limits.
+    /// Bytes of memory it takes, as a measure for limits; but for slots, which are shared and have a [`Meter`].
     pub(crate) fn bytes(&self) -> usize {
-        let slots: usize = self.frames.iter().map(|frame| frame.stack.slots().len()).sum();
         self.frames.len() * size_of::<Frame>()
-            + slots * size_of::<Slot>()
             + self.history.len() * size_of::<HistoryEntry>()
             + size_of_val(self.held.references())
+    }
+
+    /// Counts slots in `meter` from here on.
+    pub(crate) fn set_meter(&mut self, meter: &Meter) {
+        self.frames.iter_mut().for_each(|frame| frame.stack.set_meter(meter));
     }
 
     /// The function that runs.
@@ -153,7 +155,8 @@ impl State {
     }
 
     /// Enters a function. Nothing of its stack comes from before: reads stop here.
-    pub(crate) fn push_frame(&mut self, frame: Frame) {
+    pub(crate) fn push_frame(&mut self, mut frame: Frame) {
+        frame.stack.share_meter(&self.cur().stack);
         self.frames.push(frame);
         self.written.push(SlotSet::MAX);
     }

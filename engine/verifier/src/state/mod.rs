@@ -2,10 +2,12 @@
 
 mod frame;
 mod held;
+mod meter;
 mod reg;
 mod stack;
 
 pub(crate) use frame::{Frame, FrameKind, HistoryEntry, JoinId, StackAccess, State};
 pub(crate) use held::{Held, Lock};
+pub(crate) use meter::Meter;
 pub(crate) use reg::{MemSort, PacketRange, RegState, RegType};
 pub(crate) use stack::{ByteKind, Iter, Slot, SlotSet, locate};

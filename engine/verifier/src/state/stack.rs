@@ -1,5 +1,8 @@
+use std::rc::Rc;
+
 use bpfreplay_uapi::limits::MAX_BPF_STACK;
 
+use super::meter::Meter;
 use super::reg::RegState;
 
 /// What one byte of the stack holds (linux: enum bpf_stack_slot_type).
@@ -46,10 +49,19 @@ pub(crate) struct Slot {
 /// A set of the 64 slots of a frame, bit 0 for fp-8.
 pub(crate) type SlotSet = u64;
 
-/// The stack of one frame, as deep as it was used.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// The stack of one frame, as deep as it was used. Copies share their slots until one of them is written to: states
+/// that part in a function have the stacks of its callers in common.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Stack {
+    slots: Option<Rc<Slots>>,
+    meter: Meter,
+}
+
+/// Slots, metered while they live.
+#[derive(Debug)]
+struct Slots {
     slots: Vec<Slot>,
+    meter: Meter,
 }
 
 /// Slots of a frame.
@@ -99,29 +111,112 @@ impl Slot {
 impl Stack {
     /// The slots used so far, from fp-8 down.
     pub(crate) fn slots(&self) -> &[Slot] {
-        &self.slots
+        self.slots.as_deref().map_or(&[], |slots| &slots.slots)
     }
 
-    pub(crate) fn slots_mut(&mut self) -> &mut [Slot] {
-        &mut self.slots
+    /// Every spilled register, with its slot. Only slots whose register is changed are written to.
+    pub(crate) fn each_spill_mut(&mut self, mut f: impl FnMut(usize, &mut RegState)) {
+        for at in 0..self.slots().len() {
+            let slot = self.slot(at);
+            if !slot.is_spill() {
+                continue;
+            }
+            let (before, mut spilled) = (slot.spilled, slot.spilled);
+            f(at, &mut spilled);
+            if spilled != before {
+                self.slot_mut(at).spilled = spilled;
+            }
+        }
     }
 
     /// The slot, empty if it was never used.
     pub(crate) fn slot(&self, index: usize) -> &Slot {
-        self.slots.get(index).unwrap_or(const { &Slot::EMPTY })
+        self.slots().get(index).unwrap_or(const { &Slot::EMPTY })
     }
 
     /// The slot, to write. `index` is below 64: callers have checked the access against the frame.
     pub(crate) fn slot_mut(&mut self, index: usize) -> &mut Slot {
         debug_assert!(index < SLOTS);
-        if index >= self.slots.len() {
-            self.slots.resize(index + 1, Slot::EMPTY);
+        let meter = &self.meter;
+        let slots = self.slots.get_or_insert_with(|| Rc::new(Slots::new(meter.clone())));
+        let slots = Rc::make_mut(slots);
+        if index >= slots.slots.len() {
+            slots.grow(index + 1);
         }
-        &mut self.slots[index]
+        &mut slots.slots[index]
+    }
+
+    /// Counts the slots in `meter` that are used from here on.
+    pub(crate) fn set_meter(&mut self, meter: &Meter) {
+        self.meter = meter.clone();
+    }
+
+    /// Counts them where `other`'s are counted.
+    pub(super) fn share_meter(&mut self, other: &Stack) {
+        self.meter = other.meter.clone();
     }
 
     pub(crate) fn byte(&self, off: i64) -> ByteKind {
         let (slot, byte) = locate(off);
         self.slot(slot).bytes[byte]
+    }
+}
+
+impl PartialEq for Stack {
+    fn eq(&self, other: &Stack) -> bool {
+        self.slots() == other.slots()
+    }
+}
+
+impl Eq for Stack {}
+
+impl Slots {
+    fn new(meter: Meter) -> Slots {
+        Slots { slots: Vec::new(), meter }
+    }
+
+    fn grow(&mut self, len: usize) {
+        self.meter.add((len - self.slots.len()) * size_of::<Slot>());
+        // Not more than is counted.
+        self.slots.reserve_exact(len - self.slots.len());
+        self.slots.resize(len, Slot::EMPTY);
+    }
+}
+
+impl Clone for Slots {
+    fn clone(&self) -> Slots {
+        self.meter.add(size_of_val(&self.slots[..]));
+        Slots { slots: self.slots.clone(), meter: self.meter.clone() }
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        self.meter.take_off(size_of_val(&self.slots[..]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_share_slots_until_one_is_written() {
+        let meter = Meter::new();
+        let mut stack = Stack::default();
+        stack.set_meter(&meter);
+        stack.slot_mut(63).bytes[0] = ByteKind::Zero;
+        let full = SLOTS * size_of::<Slot>();
+        assert_eq!(meter.bytes(), full);
+        let mut copies: Vec<Stack> = (0..100).map(|_| stack.clone()).collect();
+        copies[7].each_spill_mut(|_, reg| *reg = RegState::UNKNOWN);
+        assert_eq!(meter.bytes(), full, "no slot has a spill to change");
+        copies[7].slot_mut(0).bytes[0] = ByteKind::Misc;
+        assert_eq!(meter.bytes(), 2 * full);
+        assert!(copies[7] != stack && copies[8] == stack);
+        drop(copies);
+        assert_eq!(meter.bytes(), full);
+        drop(stack);
+        assert_eq!(meter.bytes(), 0);
     }
 }

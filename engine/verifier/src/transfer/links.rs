@@ -76,11 +76,7 @@ pub(super) fn collect(env: &Env<'_>, state: &mut State, ids: [u32; 2]) -> Vec<(u
         for reg in Reg::ALL.into_iter().filter(|&reg| live.contains(reg)) {
             visit(&mut frame.regs[reg.index()], index, reg.number());
         }
-        for (at, slot) in frame.stack.slots_mut().iter_mut().enumerate() {
-            if slot.is_spill() {
-                visit(&mut slot.spilled, index, FIRST_SLOT + at as u8);
-            }
-        }
+        frame.stack.each_spill_mut(|at, spilled| visit(spilled, index, FIRST_SLOT + at as u8));
     }
     found
 }
@@ -92,7 +88,7 @@ pub(super) fn spread(state: &mut State, linked: &[(u8, u8)], known: &RegState) {
     }
     for &(frame, at) in linked {
         let frame = &mut state.frames[usize::from(frame)];
-        let reg = match at.checked_sub(FIRST_SLOT) {
+        let reg: &mut RegState = match at.checked_sub(FIRST_SLOT) {
             None => &mut frame.regs[usize::from(at)],
             Some(slot) => &mut frame.stack.slot_mut(usize::from(slot)).spilled,
         };
