@@ -24,6 +24,11 @@ fn capture() {
     replay("capture", fuzz::capture);
 }
 
+#[test]
+fn verify() {
+    replay("verify", fuzz::verify);
+}
+
 /// Findings of this target are scenarios in words, because the same bytes mean another one when the generator changes.
 #[test]
 fn engines() {

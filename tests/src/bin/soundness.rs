@@ -4,10 +4,11 @@
 //! soundness [--seconds N] [--seed N] [--selftests FOLDER] [--no-kernel] [--findings FOLDER] [--stricter]
 //! ```
 //!
-//! `--selftests` is the folder `tests/selftests/judge` built the kernel's suites in. A finding is written to a file of
-//! `--findings` and printed; the exit code is 1 if there is one. `--stricter` prints what we refuse and the kernel takes.
+//! `--selftests` is the folder `tests/selftests/judge` built the kernel's suites in. A finding does not end the run:
+//! the first of its kind is printed and written to a file of `--findings`, where at the end the shortest example of
+//! each class of `tests/soundness/laxer.toml` goes as well. `--stricter` also asks the kernel about what we refuse. The
+//! counts at the end are a table for the README. The exit code is 1 if there was a finding.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use bpfreplay_tests::Kernel;
-use bpfreplay_tests::soundness::{AskAboutRefused, Corpus, Mutator, Random, Trial, Verdict};
+use bpfreplay_tests::soundness::{AskAboutRefused, Corpus, Mutator, Random, Tally, Trial};
+
+/// How often the counts so far are printed.
+const PROGRESS: Duration = Duration::from_secs(600);
 
 struct Args {
     seconds: u64,
@@ -42,45 +46,40 @@ fn main() -> anyhow::Result<ExitCode> {
         Trial::new(kernel, if args.stricter { AskAboutRefused::Yes } else { AskAboutRefused::No });
     let mut mutator = Mutator { random: Random::new(args.seed) };
     let mut random = Random::new(!args.seed);
-    let (mut counts, mut stricter, mut findings) = (BTreeMap::new(), BTreeMap::<String, u64>::new(), 0);
-    let end = Instant::now() + Duration::from_secs(args.seconds);
-    println!("{} programs, seed {}, kernel asked: {}", corpus.len(), args.seed, kernel.is_some());
+    let mut tally = Tally::default();
+    std::fs::create_dir_all(&args.findings)?;
+    println!(
+        "{} programs, seed {}, {} s, kernel asked: {}",
+        corpus.len(),
+        args.seed,
+        args.seconds,
+        kernel.is_some()
+    );
+    let start = Instant::now();
+    let end = start + Duration::from_secs(args.seconds);
+    let mut next_progress = start + PROGRESS;
     while Instant::now() < end {
         let (name, original) = corpus.any(&mut random);
         let (_, donor) = corpus.any(&mut random);
         let mutant = Arc::new(mutator.mutant(original, donor));
-        let what = match trial.judge(&mutant, &mut random) {
-            Ok(Verdict::Refused) => "refused",
-            Ok(Verdict::Sound) => "accepted and ran",
-            Ok(Verdict::NotRun) => "accepted, not run",
-            Ok(Verdict::Laxer(_)) => "accepted and ran, the kernel knows ranges less well",
-            Ok(Verdict::Stricter(message)) => {
-                let first = message.lines().next().unwrap_or_default().to_owned();
-                if args.stricter {
-                    *stricter.entry(format!("{first} ({name})")).or_default() += 1;
-                }
-                "stricter than the kernel"
-            }
-            Err(finding) => {
-                findings += 1;
-                std::fs::create_dir_all(&args.findings)?;
-                std::fs::write(
-                    args.findings.join(format!("{findings}.txt")),
-                    format!("{name}, damaged: {finding}\n"),
-                )?;
-                println!("FINDING {findings}: {name}, damaged: {finding}");
-                "finding"
-            }
-        };
-        *counts.entry(what).or_insert(0_u64) += 1;
+        let outcome = trial.judge(&mutant, &mut random);
+        if tally.count(mutant.prog_type, &outcome)
+            && let Err(finding) = &outcome
+        {
+            let text = format!("{name}, damaged, {}: {finding}\n", mutant.prog_type.name());
+            std::fs::write(args.findings.join(format!("{}.txt", tally.findings())), &text)?;
+            println!("FINDING {}: {text}", tally.findings());
+        }
+        if Instant::now() >= next_progress {
+            next_progress += PROGRESS;
+            println!("after {} s:\n{}", start.elapsed().as_secs(), tally.report(&trial));
+        }
     }
-    for (message, times) in stricter {
-        println!("stricter {times}: {message}");
+    for (at, (class, example)) in tally.examples().enumerate() {
+        std::fs::write(args.findings.join(format!("laxer-{}.txt", at + 1)), format!("{class}\n{example}\n"))?;
     }
-    for (what, times) in counts {
-        println!("{times} {what}");
-    }
-    Ok(if findings == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!("{}", tally.report(&trial));
+    Ok(if tally.findings() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn args() -> anyhow::Result<Args> {

@@ -9,7 +9,7 @@ use bpfreplay_uapi::map::create_flags;
 
 use super::btf;
 
-pub(super) fn fixture_maps() -> Vec<MapSpec> {
+pub(crate) fn fixture_maps() -> Vec<MapSpec> {
     let flags = |map_flags, spec: MapSpec| MapSpec { map_flags, ..spec };
     let data = |name, frozen, bytes: [u8; 16]| MapSpec {
         content: MapContent::Data { bytes: bytes.to_vec(), frozen },

@@ -22,6 +22,7 @@ mod verifier;
 pub use assemble::{assemble_program, map_spec};
 pub use engine::{Engine, Loaded, Outcome, RefusedLoad};
 pub use file::{Case, MapDef, ProgramDef, Returns, Step, ValueDef, cases};
+pub(crate) use fixture_maps::fixture_maps;
 pub use kernel::KernelEngine;
 pub use run::{check, check_all};
 pub use verifier::{VerifierCase, verifier_cases, verifier_program};

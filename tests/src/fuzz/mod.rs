@@ -5,6 +5,7 @@
 //!   bytes ─┬─▶ decode    instructions: encode and text give the same back
 //!          ├─▶ object    an error or programs; what the verifier accepts of them never faults
 //!          ├─▶ capture   an error or frames, each through the parsers on both engines
+//!          ├─▶ verify    a program: a verdict, the same with any log; what is accepted never faults
 //!          └─▶ engines   programs, maps and frames: what the verifier accepts runs alike on both engines
 //! ```
 //!
@@ -14,8 +15,10 @@ mod capture;
 mod decode;
 pub mod engines;
 mod object;
+mod verify;
 
 pub use capture::capture;
 pub use decode::decode;
 pub use engines::engines;
 pub use object::object;
+pub use verify::{verify, verify_input};

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bpfreplay_btf::Btf;
-use bpfreplay_isa::{CallTarget, Insn, Instruction, decode};
+use bpfreplay_isa::Insn;
 use bpfreplay_program::{MapContent, MapSpec, Program};
 use bpfreplay_uapi::map::create_flags;
 use bpfreplay_uapi::{Kfunc, MapType, ProgType};
 
 use super::kfunc;
 use super::sys::{Fd, Kernel};
+
+/// Opcode of a call, and its source for kernel functions (`BPF_PSEUDO_KFUNC_CALL`).
+const CALL: u8 = 0x85;
+const PSEUDO_KFUNC_CALL: u8 = 2;
 
 /// How often to look whether slots are clear, a millisecond apart.
 const RELEASE_POLLS: u32 = 10_000;
@@ -277,9 +281,9 @@ impl KernelInstance {
                 let fd = fd.map_or(i32::MAX, Fd::as_raw_fd);
                 insns[pc].imm = fd;
             }
-            if let Ok(Instruction::Call(CallTarget::Kfunc(id))) = decode(&insns, pc)
-                && let Some(id) = Kfunc::from_id(id as u32).and_then(kfunc::btf_id)
-            {
+            // One with fields it must not have, too: the kernel looks functions up before it looks at those.
+            let is_kfunc = insns[pc].opcode == CALL && insns[pc].src() == PSEUDO_KFUNC_CALL;
+            if is_kfunc && let Some(id) = Kfunc::from_id(insns[pc].imm as u32).and_then(kfunc::btf_id) {
                 insns[pc].imm = id;
             }
             pc += if wide { 2 } else { 1 };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bpfreplay_isa::{Insn, decode};
 use bpfreplay_program::Program;
-use bpfreplay_uapi::HelperId;
+use bpfreplay_uapi::{ContextKind, HelperId, ProgType};
 
 use super::random::Random;
 
@@ -12,6 +12,22 @@ use super::random::Random;
 const SLOTS_MAX: usize = 4096;
 /// Slots that are taken over from another program at a time.
 const GRAFT_MAX: usize = 8;
+
+/// Types that a mutant may become: those that are shown packets.
+const TYPES: &[ProgType] = &[
+    ProgType::SchedCls,
+    ProgType::SchedAct,
+    ProgType::Xdp,
+    ProgType::SocketFilter,
+    ProgType::CgroupSkb,
+    ProgType::LwtIn,
+    ProgType::LwtOut,
+    ProgType::LwtXmit,
+];
+/// One in so many becomes a program of another type,
+const OTHER_TYPE: usize = 5;
+/// or of another licence.
+const OTHER_LICENCE: usize = 50;
 
 /// Makes mutants.
 #[derive(Clone, Debug)]
@@ -37,6 +53,19 @@ impl Mutator {
             mutant.btf = None;
         }
         mutant.lines = Vec::new();
+        let other = self.random.one_of(TYPES);
+        // What BTF says of the context is true of one kind only.
+        let fits = program.funcs.len() < 2 || ContextKind::of(other) == ContextKind::of(program.prog_type);
+        if fits && self.random.below(OTHER_TYPE) == 0 {
+            mutant.prog_type = other;
+            mutant.expected_attach_type = match mutant.prog_type {
+                ProgType::CgroupSkb => self.random.below(2) as u32,
+                _ => 0,
+            };
+        }
+        if self.random.below(OTHER_LICENCE) == 0 {
+            "Proprietary".clone_into(&mut mutant.license);
+        }
         mutant
     }
 
