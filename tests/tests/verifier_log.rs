@@ -29,7 +29,6 @@ use bpfreplay_verifier::{LogKeep, LogLevel, LogWindow, Options, verify, verify_w
 const OTHERS: &[(&str, &str)] = &[
     ("byte swaps of all sizes", "be16 leaves 16 bits in the kernel, any number here"),
     ("sign-extending moves", "a sign extension of what fits keeps its bounds here"),
-    ("a call past the end", "the kernel lists no functions of a program with a call it cannot place"),
     ("a key in the packet", "a state that knows more is pruned here and not there"),
     ("an array that is no prog array", "the kernel's message has no end of line"),
     ("forty branches that do not matter", "the kernel writes of precision it propagates"),

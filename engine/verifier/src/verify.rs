@@ -69,7 +69,7 @@ type Judged<T = ()> = Result<T, (Refusal, Circumstances)>;
 
 fn judge(program: &Program, options: &Options<'_>, log: &mut Log) -> Judged<Accepted> {
     let whole = |refusal| (refusal, Circumstances::default());
-    log.functions(cfg::function_starts(&program.insns));
+    log.functions(cfg::function_starts(program));
     let code = Code::build(program).map_err(whole)?;
     let mut env = Env::new(program, &code, log);
 

@@ -72,17 +72,14 @@ pub(crate) fn jump_target(insn: Insn, pc: usize) -> Option<i64> {
     }
 }
 
-/// Where functions start, as far as calls say so: for the log, which comes before any check.
-pub(crate) fn function_starts(insns: &[Insn]) -> BTreeSet<usize> {
-    let calls = insns.iter().enumerate().filter(|(_, insn)| is_local_call(**insn) || is_func_address(**insn));
-    let targets = calls.filter_map(|(pc, insn)| usize::try_from(pc as i64 + 1 + i64::from(insn.imm)).ok());
-    let inside = targets.filter(|&target| target < insns.len()).take(MAX_SUBPROGS);
-    std::iter::once(0).chain(inside).collect()
+/// Where functions start, for the log, which comes before what they do is checked; none, if a call leads nowhere
+/// (linux: add_subprog_and_kfunc(), which lists them when it is through).
+pub(crate) fn function_starts(program: &Program) -> BTreeSet<usize> {
+    starts(program).unwrap_or_default()
 }
 
-/// The functions, from the calls to them; calls of kernel functions are looked at on the way
-/// (linux: add_subprog_and_kfunc(), check_subprogs()).
-pub(crate) fn find(program: &Program) -> Checked<Vec<Function>> {
+/// Calls in the order of the program, of kernel functions, too; where functions start.
+fn starts(program: &Program) -> Checked<BTreeSet<usize>> {
     let insns = &program.insns[..];
     let mut starts = BTreeSet::from([0]);
     for (pc, &insn) in insns.iter().enumerate() {
@@ -99,7 +96,14 @@ pub(crate) fn find(program: &Program) -> Checked<Vec<Function>> {
             refuse!(TooBig, "too many subprograms (limit {MAX_SUBPROGS})");
         }
     }
-    let starts: Vec<usize> = starts.into_iter().collect();
+    Ok(starts)
+}
+
+/// The functions, from the calls to them; calls of kernel functions are looked at on the way
+/// (linux: add_subprog_and_kfunc(), check_subprogs()).
+pub(crate) fn find(program: &Program) -> Checked<Vec<Function>> {
+    let insns = &program.insns[..];
+    let starts: Vec<usize> = starts(program)?.into_iter().collect();
     let mut functions = Vec::with_capacity(starts.len());
     for (index, &start) in starts.iter().enumerate() {
         let end = starts.get(index + 1).copied().unwrap_or(insns.len());
