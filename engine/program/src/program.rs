@@ -85,6 +85,8 @@ pub enum ArgKind {
         /// `arg:nonnull`: callers must not pass NULL.
         nonnull: bool,
     },
+    /// A dynptr, initialised, to read: `const struct bpf_dynptr *`.
+    Dynptr,
     /// What Linux does not take of global functions, in its words.
     Invalid(String),
     /// What Linux takes and this engine does not: a global function with one is refused.

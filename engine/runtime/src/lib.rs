@@ -29,6 +29,7 @@
 //! | what an LRU map evicts | second chance, and only when full | Linux's lists a CPU may evict earlier | `maps::clock`, `records_and_maps.rs` |
 //! | a ring buffer | a ring of full size a CPU | a replay repeats whatever the workers' pace | `records_and_maps.rs` |
 //! | a perf event array | a slot has a buffer, samples no padding | there are no perf events | `records_and_maps.rs` |
+//! | `bpf_dynptr_slice` behind the end of a packet that became shorter | NULL | without a buffer Linux gives an address there | - |
 //! | a bloom filter's hashes | seeded by constants | a replay repeats | cases |
 //! | devmaps, cpumaps, xskmaps | any device number; CPUs are workers; no sockets | a redirect is a verdict | `records_and_maps.rs` |
 //! | order of keys in a hash map | ours, the same in every run | unspecified in Linux | `maps.rs` |

@@ -5,8 +5,29 @@
 
 use crate::prog::ProgType;
 
+/// What a kernel function takes in one of r1 to r5.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum KfuncArg {
+    /// The context, unmodified.
+    Ctx,
+    /// As [`KfuncArg::Ctx`], and known not to be NULL (`KF_TRUSTED_ARGS`).
+    TrustedCtx,
+    /// A number.
+    Scalar,
+    /// A `struct bpf_iter_num` on the stack.
+    Iter,
+    /// A `struct bpf_dynptr` that is initialised.
+    Dynptr,
+    /// Stack that becomes a dynptr (`__uninit`).
+    NewDynptr,
+    /// Memory to read and write, or NULL (`__opt`); its size is the next argument.
+    OptionalBuffer,
+    /// The size of the memory before it, a known constant (`__szk`); the result points to as many bytes.
+    ConstSize,
+}
+
 macro_rules! kfuncs {
-    ($($variant:ident $id:literal $name:literal;)*) => {
+    ($($variant:ident $id:literal $name:literal ($($arg:ident),*);)*) => {
         /// A kernel function.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u32)]
@@ -34,22 +55,31 @@ macro_rules! kfuncs {
             pub const fn name(self) -> &'static str {
                 match self { $(Kfunc::$variant => $name,)* }
             }
+
+            /// The arguments in r1 upwards.
+            #[must_use]
+            pub const fn args(self) -> &'static [KfuncArg] {
+                match self { $(Kfunc::$variant => const { &[$(KfuncArg::$arg),*] },)* }
+            }
         }
     };
 }
 kfuncs! {
-    IterNumNew 1 "bpf_iter_num_new";
-    IterNumNext 2 "bpf_iter_num_next";
-    IterNumDestroy 3 "bpf_iter_num_destroy";
-    DynptrFromSkb 4 "bpf_dynptr_from_skb";
-    DynptrFromXdp 5 "bpf_dynptr_from_xdp";
-    DynptrSlice 6 "bpf_dynptr_slice";
-    DynptrSliceRdwr 7 "bpf_dynptr_slice_rdwr";
-    DynptrAdjust 8 "bpf_dynptr_adjust";
-    DynptrIsNull 9 "bpf_dynptr_is_null";
-    DynptrIsRdonly 10 "bpf_dynptr_is_rdonly";
-    DynptrSize 11 "bpf_dynptr_size";
-    DynptrClone 12 "bpf_dynptr_clone";
+    IterNumNew 1 "bpf_iter_num_new" (Iter, Scalar, Scalar);
+    IterNumNext 2 "bpf_iter_num_next" (Iter);
+    IterNumDestroy 3 "bpf_iter_num_destroy" (Iter);
+    DynptrFromSkb 4 "bpf_dynptr_from_skb" (TrustedCtx, Scalar, NewDynptr);
+    DynptrFromXdp 5 "bpf_dynptr_from_xdp" (Ctx, Scalar, NewDynptr);
+    DynptrSlice 6 "bpf_dynptr_slice" (Dynptr, Scalar, OptionalBuffer, ConstSize);
+    DynptrSliceRdwr 7 "bpf_dynptr_slice_rdwr" (Dynptr, Scalar, OptionalBuffer, ConstSize);
+    DynptrAdjust 8 "bpf_dynptr_adjust" (Dynptr, Scalar, Scalar);
+    DynptrIsNull 9 "bpf_dynptr_is_null" (Dynptr);
+    DynptrIsRdonly 10 "bpf_dynptr_is_rdonly" (Dynptr);
+    DynptrSize 11 "bpf_dynptr_size" (Dynptr);
+    DynptrClone 12 "bpf_dynptr_clone" (Dynptr, NewDynptr);
+    DynptrFromSkbRdonly 13 "bpf_dynptr_from_skb_rdonly" (TrustedCtx, Scalar, NewDynptr);
+    DynptrCopy 14 "bpf_dynptr_copy" (Dynptr, Scalar, Dynptr, Scalar, Scalar);
+    DynptrMemset 15 "bpf_dynptr_memset" (Dynptr, Scalar, Scalar, Scalar);
 }
 
 impl Kfunc {
@@ -57,21 +87,6 @@ impl Kfunc {
     #[must_use]
     pub const fn id(self) -> u32 {
         self as u32
-    }
-
-    /// How many arguments it has, in r1 upwards.
-    #[must_use]
-    pub const fn args(self) -> usize {
-        match self {
-            Kfunc::IterNumNext
-            | Kfunc::IterNumDestroy
-            | Kfunc::DynptrIsNull
-            | Kfunc::DynptrIsRdonly
-            | Kfunc::DynptrSize => 1,
-            Kfunc::DynptrClone => 2,
-            Kfunc::IterNumNew | Kfunc::DynptrFromSkb | Kfunc::DynptrFromXdp | Kfunc::DynptrAdjust => 3,
-            Kfunc::DynptrSlice | Kfunc::DynptrSliceRdwr => 4,
-        }
     }
 
     /// Whether it returns anything.
@@ -86,6 +101,8 @@ impl Kfunc {
         match self {
             Kfunc::DynptrFromSkb => prog_type.has_skb(),
             Kfunc::DynptrFromXdp => matches!(prog_type, ProgType::Xdp),
+            // What `bpf_dynptr_from_skb` becomes in programs that may not write packets.
+            Kfunc::DynptrFromSkbRdonly => false,
             Kfunc::IterNumNew
             | Kfunc::IterNumNext
             | Kfunc::IterNumDestroy
@@ -95,7 +112,9 @@ impl Kfunc {
             | Kfunc::DynptrIsNull
             | Kfunc::DynptrIsRdonly
             | Kfunc::DynptrSize
-            | Kfunc::DynptrClone => true,
+            | Kfunc::DynptrClone
+            | Kfunc::DynptrCopy
+            | Kfunc::DynptrMemset => true,
         }
     }
 }

@@ -24,7 +24,7 @@ pub mod xdp;
 pub use errno::Errno;
 pub use helper::{ArgType, DynptrArg, HelperId, HelperProto, MemAccess, RetType};
 pub use helper_names::helper_name;
-pub use kfunc::Kfunc;
+pub use kfunc::{Kfunc, KfuncArg};
 pub use map::MapType;
 pub use prog::{ContextKind, ProgType};
 pub use skb::{ContextLayout, NativeField, SkbField};

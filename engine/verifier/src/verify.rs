@@ -10,7 +10,7 @@ use crate::explore::Env;
 use crate::facts;
 use crate::log::{Log, LogLevel, LogWindow};
 use crate::rewrite::{self, Xlated};
-use crate::state::{Frame, FrameKind, MemSort, RegState, RegType, State};
+use crate::state::{DynptrKind, Frame, FrameKind, MemSort, RegState, RegType, State};
 use crate::verified::{Facts, Subprog, VerifiedProgram};
 use crate::{cfg, check, diagnose};
 
@@ -125,6 +125,10 @@ fn arguments(env: &mut Env<'_>, frame: &mut Frame, info: &FuncInfo) -> Checked {
                     id,
                     ..RegState::pointer(RegType::Mem { size: *size, sort: MemSort::Plain })
                 }
+            }
+            ArgKind::Dynptr => {
+                let kind = RegType::Dynptr(DynptrKind::Argument);
+                RegState { id: env.new_id(), ..RegState::pointer(kind) }
             }
             ArgKind::Invalid(message) => refuse!(Invalid, "{message}"),
             ArgKind::Other(what) => {

@@ -75,7 +75,7 @@ fn arg_kind(btf: &Btf, func: u32, index: u32, ty: u32, prog_type: ProgType) -> R
     let (_, target) = btf.resolve(pointee)?;
     let name = btf.name(target)?;
     if name == "bpf_dynptr" {
-        return Ok(ArgKind::Other("a dynptr".to_owned()));
+        return Ok(if tags.nonnull || tags.nullable { combined() } else { ArgKind::Dynptr });
     }
     if tags.nullable {
         return Ok(combined());

@@ -4,11 +4,18 @@
 use bpfreplay_uapi::HelperId;
 
 use super::callback_abi::{for_each_map_elem, run_loop};
+use super::dynptr_abi::{
+    dynptr_data, dynptr_from_mem, dynptr_read, dynptr_write, ringbuf_discard_dynptr, ringbuf_reserve_dynptr,
+    ringbuf_submit_dynptr,
+};
 use super::map_abi::{
     get_local_storage, map_delete_elem, map_lookup_elem, map_lookup_percpu_elem, map_peek_elem, map_pop_elem,
     map_push_elem, map_update_elem, perf_event_output, redirect_map, ringbuf_discard, ringbuf_output,
     ringbuf_query, ringbuf_reserve, ringbuf_submit, spin_lock, spin_unlock, timer_cancel, timer_init,
     timer_set_callback, timer_start, xdp_perf_event_output,
+};
+use super::packet_abi::{
+    skb_load_bytes, skb_load_bytes_relative, skb_store_bytes, xdp_load_bytes, xdp_store_bytes,
 };
 use super::process::{INIT_NETNS_COOKIE, OVERFLOW_UID};
 use super::socket::NO_SOCKET;
@@ -65,6 +72,13 @@ fn of_any(helper: HelperId) -> Option<HelperFn> {
         HelperId::RingbufSubmit => ringbuf_submit,
         HelperId::RingbufDiscard => ringbuf_discard,
         HelperId::RingbufQuery => ringbuf_query,
+        HelperId::DynptrFromMem => dynptr_from_mem,
+        HelperId::RingbufReserveDynptr => ringbuf_reserve_dynptr,
+        HelperId::RingbufSubmitDynptr => ringbuf_submit_dynptr,
+        HelperId::RingbufDiscardDynptr => ringbuf_discard_dynptr,
+        HelperId::DynptrRead => dynptr_read,
+        HelperId::DynptrWrite => dynptr_write,
+        HelperId::DynptrData => dynptr_data,
         HelperId::MapLookupPercpuElem => map_lookup_percpu_elem,
         HelperId::TailCall => tail_call,
         HelperId::Loop => run_loop,
@@ -232,7 +246,6 @@ entries! {
     trace_printk(fmt: read(r1, r2 as u32), exec: exec) trace::printk(exec, fmt, &[r3, r4, r5]);
     get_prandom_u32(exec: exec) env::prandom_u32(exec);
     get_smp_processor_id(exec: exec) u64::from(exec.cpu);
-    skb_store_bytes(skb: skb, from: read(r3, r4 as u32)) skb::store_bytes(skb, r2 as u32, from, r5);
     l3_csum_replace(skb: skb) csum::l3_replace(skb, r2 as u32, r3, r4, r5);
     l4_csum_replace(skb: skb) csum::l4_replace(skb, r2 as u32, r3, r4, r5);
     tail_call() bpfreplay_uapi::Errno::EINVAL.as_ret();
@@ -291,17 +304,11 @@ entries! {
     xdp_adjust_meta(xdp: xdp) xdp::adjust_meta(xdp, r2 as i32);
     xdp_adjust_tail(xdp: xdp) xdp::adjust_tail(xdp, r2 as i32);
     xdp_get_buff_len(xdp: xdp) u64::from(xdp.len());
-    xdp_load_bytes(xdp: xdp, to: fill(r3, r4 as u32)) xdp::load_bytes(xdp, r2 as u32, to);
-    xdp_store_bytes(xdp: xdp, from: read(r3, r4 as u32)) xdp::store_bytes(xdp, r2 as u32, from);
-    skb_load_bytes(skb: skb, to: fill(r3, r4 as u32)) skb::load_bytes(skb, r2 as u32, to);
     csum_diff(from: read(r1, r2 as u32), to: read(r3, r4 as u32)) csum::diff(from, to, r5 as u32);
     get_hash_recalc(skb: skb) u64::from(skb.flow_hash());
     skb_pull_data(skb: skb) skb::pull_data(skb, r2 as u32);
     set_hash_invalid(skb: skb) skb::set_hash_invalid(skb);
     set_hash(skb: skb) skb::set_hash(skb, r2 as u32);
-    skb_load_bytes_relative(skb: skb, to: fill(r3, r4 as u32)) {
-        skb::load_bytes_relative(skb, r2 as u32, to, r5 as u32)
-    };
 }
 
 /// A number that a helper reads and writes at an address of any alignment.

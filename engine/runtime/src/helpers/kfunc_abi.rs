@@ -7,7 +7,7 @@ use bpfreplay_uapi::Kfunc;
 
 use super::abi::entries;
 use super::iter_num::IterNum;
-use super::{HelperFn, ret};
+use super::{HelperFn, dynptr_abi, ret};
 use crate::exec::ExecutionContext;
 
 /// The function of a kernel function, called as a helper is; `None` for those this engine does not have.
@@ -18,6 +18,7 @@ pub fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
         Kfunc::IterNumNext => iter_num_next,
         Kfunc::IterNumDestroy => iter_num_destroy,
         Kfunc::DynptrFromSkb
+        | Kfunc::DynptrFromSkbRdonly
         | Kfunc::DynptrFromXdp
         | Kfunc::DynptrSlice
         | Kfunc::DynptrSliceRdwr
@@ -25,7 +26,9 @@ pub fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
         | Kfunc::DynptrIsNull
         | Kfunc::DynptrIsRdonly
         | Kfunc::DynptrSize
-        | Kfunc::DynptrClone => return None,
+        | Kfunc::DynptrClone
+        | Kfunc::DynptrCopy
+        | Kfunc::DynptrMemset => return dynptr_abi::kfunc(kfunc),
     })
 }
 

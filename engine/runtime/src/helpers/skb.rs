@@ -2,7 +2,6 @@
 
 use bpfreplay_uapi::Errno;
 
-use super::ret;
 use crate::skb::{Header, SkBuff};
 
 /// Update `skb->csum`, which packets of a capture do not have (`CHECKSUM_COMPLETE`).
@@ -12,51 +11,37 @@ const BPF_F_INVALIDATE_HASH: u64 = 2;
 /// Offsets of `bpf_skb_load_bytes_relative` end here.
 const RELATIVE_MAX: u32 = 0xffff;
 
-/// `bpf_skb_store_bytes`.
-pub(super) fn store_bytes(skb: &mut SkBuff, offset: u32, from: &[u8], flags: u64) -> u64 {
-    ret(try_store_bytes(skb, offset, from, flags))
-}
-
-fn try_store_bytes(skb: &mut SkBuff, offset: u32, from: &[u8], flags: u64) -> Result<(), Errno> {
+/// `bpf_skb_store_bytes`: the bytes to overwrite.
+pub(super) fn to_store(skb: &mut SkBuff, offset: u32, len: u32, flags: u64) -> Result<&mut [u8], Errno> {
     if flags & !(BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH) != 0 {
         return Err(Errno::EINVAL);
     }
     if offset > i32::MAX as u32 {
         return Err(Errno::EFAULT);
     }
-    skb.at_mut(offset, from.len() as u32)?.copy_from_slice(from);
+    skb.at_mut(offset, len)?;
     if flags & BPF_F_INVALIDATE_HASH != 0 {
         skb.clear_hash();
     }
-    Ok(())
+    skb.at_mut(offset, len)
 }
 
-/// `bpf_skb_load_bytes`: what cannot be read is zero-filled.
-pub(super) fn load_bytes(skb: &SkBuff, offset: u32, to: &mut [u8]) -> u64 {
-    let from = if offset > i32::MAX as u32 { None } else { skb.at(offset, to.len() as u32) };
-    fill(from, to)
+/// `bpf_skb_load_bytes`: the bytes to read, if the packet has them.
+pub(super) fn to_load(skb: &SkBuff, offset: u32, len: u32) -> Option<&[u8]> {
+    if offset > i32::MAX as u32 { None } else { skb.at(offset, len) }
 }
 
-/// `bpf_skb_load_bytes_relative`: what cannot be read is zero-filled.
-pub(super) fn load_bytes_relative(skb: &SkBuff, offset: u32, to: &mut [u8], start: u32) -> u64 {
+/// `bpf_skb_load_bytes_relative`: the bytes to read, if there are such.
+pub(super) fn to_load_relative(skb: &SkBuff, offset: u32, len: u32, start: u32) -> Option<&[u8]> {
     let header = match start {
-        0 => Some(Header::Mac),
-        1 => Some(Header::Net),
-        _ => None,
+        0 => Header::Mac,
+        1 => Header::Net,
+        _ => return None,
     };
-    let from = header.filter(|_| offset <= RELATIVE_MAX).and_then(|header| {
-        skb.at_header(i64::from(skb.header_offset(header)) + i64::from(offset), to.len() as u32)
-    });
-    fill(from, to)
-}
-
-fn fill(from: Option<&[u8]>, to: &mut [u8]) -> u64 {
-    if let Some(from) = from {
-        to.copy_from_slice(from);
-        return 0;
+    if offset > RELATIVE_MAX {
+        return None;
     }
-    to.fill(0);
-    Errno::EFAULT.as_ret()
+    skb.at_header(i64::from(skb.header_offset(header)) + i64::from(offset), len)
 }
 
 /// `bpf_skb_pull_data`: makes the first `len` bytes linear, which they are, and writable.

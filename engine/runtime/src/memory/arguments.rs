@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bpfreplay_isa::Size;
 use bpfreplay_uapi::limits::ITER_NUM_SIZE;
-use bpfreplay_uapi::{ArgType, HelperId, Kfunc, MapType, MemAccess, RetType};
+use bpfreplay_uapi::{ArgType, DynptrArg, HelperId, Kfunc, KfuncArg, MapType, MemAccess, RetType};
 
 use super::checked::Memory;
 use super::region::{Access, Region};
@@ -40,7 +40,7 @@ impl Memory<'_> {
                 };
                 accesses.iter().all(|access| match self.check(maps, value, size, *access) {
                     Ok(Region::Stack | Region::MapValue | Region::Record | Region::Lent) => true,
-                    Ok(Region::Packet) => proto.pkt_access,
+                    Ok(Region::Packet) => proto.pkt_access || self.held.has_slices(),
                     Ok(Region::Context) | Err(_) => false,
                 })
             };
@@ -74,10 +74,12 @@ impl Memory<'_> {
                 ArgType::RingbufMem => self.held.has_record(value),
                 ArgType::Timer => maps.iter().any(|map| map.timer_at(value).is_some()),
                 // No helper of this engine takes one yet.
-                ArgType::SockCommon
-                | ArgType::BtfSockCommon
-                | ArgType::BtfSockCommonRelease
-                | ArgType::Dynptr(_) => false,
+                ArgType::SockCommon | ArgType::BtfSockCommon | ArgType::BtfSockCommonRelease => false,
+                ArgType::Dynptr(DynptrArg::Initialized) => self.is_dynptr(maps, value),
+                ArgType::Dynptr(DynptrArg::NewLocal | DynptrArg::NewRingbuf) => {
+                    self.is_room_for_dynptr(maps, value)
+                }
+                ArgType::Dynptr(DynptrArg::ReleaseRingbuf) => self.is_record_dynptr(maps, value),
             };
             if !fits {
                 return Err(FaultKind::BadArgument(i as u8 + 1));
@@ -93,25 +95,31 @@ impl Memory<'_> {
         kfunc: Kfunc,
         args: [u64; 5],
     ) -> Result<(), FaultKind> {
-        let on_stack = |addr: u64, size: u32| {
-            addr.is_multiple_of(8) && self.check(maps, addr, size.into(), Access::Write) == Ok(Region::Stack)
-        };
-        let fits = match kfunc {
-            Kfunc::IterNumNew | Kfunc::IterNumNext | Kfunc::IterNumDestroy => {
-                on_stack(args[0], ITER_NUM_SIZE)
+        for (i, arg) in kfunc.args().iter().enumerate() {
+            let value = args[i];
+            let fits = match arg {
+                KfuncArg::Ctx | KfuncArg::TrustedCtx => {
+                    self.is_context(value) && self.kind() != ContextKind::Plain
+                }
+                KfuncArg::Scalar | KfuncArg::ConstSize => true,
+                KfuncArg::Iter => self.is_object_on_stack(maps, value, ITER_NUM_SIZE),
+                KfuncArg::Dynptr => self.is_dynptr(maps, value),
+                KfuncArg::NewDynptr => self.is_room_for_dynptr(maps, value),
+                KfuncArg::OptionalBuffer => value == 0 || self.is_buffer(maps, value, args[i + 1]),
+            };
+            if !fits {
+                return Err(FaultKind::BadArgument(i as u8 + 1));
             }
-            // This engine does not have them.
-            Kfunc::DynptrFromSkb
-            | Kfunc::DynptrFromXdp
-            | Kfunc::DynptrSlice
-            | Kfunc::DynptrSliceRdwr
-            | Kfunc::DynptrAdjust
-            | Kfunc::DynptrIsNull
-            | Kfunc::DynptrIsRdonly
-            | Kfunc::DynptrSize
-            | Kfunc::DynptrClone => false,
-        };
-        if fits { Ok(()) } else { Err(FaultKind::BadArgument(1)) }
+        }
+        Ok(())
+    }
+
+    /// Memory to read and write.
+    fn is_buffer(&self, maps: &[Arc<Map>], addr: u64, size: u64) -> bool {
+        [Access::Read, Access::Write].into_iter().all(|access| match self.check(maps, addr, size, access) {
+            Ok(Region::Stack | Region::MapValue | Region::Record | Region::Packet) => true,
+            Ok(Region::Lent | Region::Context) | Err(_) => false,
+        })
     }
 
     /// Remembers what a call handed out or took back. Gives r0.
@@ -122,7 +130,7 @@ impl Memory<'_> {
             _ => {}
         }
         match helper {
-            HelperId::RingbufSubmit | HelperId::RingbufDiscard => self.held.end_record(args[0]),
+            HelperId::RingbufReserveDynptr => self.note_reserved(maps, args),
             HelperId::SpinUnlock => drop(self.held.take_lock()),
             _ => {}
         }

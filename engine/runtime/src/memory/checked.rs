@@ -290,11 +290,15 @@ impl<'a> Memory<'a> {
         if helper == HelperId::SpinLock {
             self.held.lock(args[0])?;
         }
+        let ended = self.record_to_end(maps, helper, args);
         exec.stack = self.frame_start(self.depth)..self.frame_start(self.floor);
         let [r1, r2, r3, r4, r5] = args;
         // SAFETY: `HelperFn`'s contract, argument by argument, is what was just checked; the execution context is
         // borrowed exclusively.
         let r0 = unsafe { function(r1, r2, r3, r4, r5, exec) };
+        if let Some(record) = ended {
+            self.held.end_record(record);
+        }
         Ok(self.note_call(maps, helper, args, r0))
     }
 
@@ -314,7 +318,11 @@ impl<'a> Memory<'a> {
         self.check_kfunc_arguments(maps, kfunc, args)?;
         let [r1, r2, r3, r4, r5] = args;
         // SAFETY: as in `call`.
-        Ok(unsafe { function(r1, r2, r3, r4, r5, exec) })
+        let r0 = unsafe { function(r1, r2, r3, r4, r5, exec) };
+        if matches!(kfunc, Kfunc::DynptrSlice | Kfunc::DynptrSliceRdwr) && r0 != 0 {
+            self.held.set_slices(true);
+        }
+        Ok(r0)
     }
 
     /// Where a frame begins; of frame 0 the stack's end.
@@ -336,5 +344,6 @@ impl Drop for Memory<'_> {
         }
         self.held.forget_inner();
         self.held.take_all_back();
+        self.held.set_slices(false);
     }
 }

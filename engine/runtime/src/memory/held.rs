@@ -14,6 +14,8 @@ pub(super) struct Held {
     lock: Option<u64>,
     /// Address and bytes of the map keys that running callbacks were handed, innermost last.
     lent: Vec<(u64, u64)>,
+    /// Whether a dynptr lent some of the packet.
+    slices: bool,
 }
 
 impl Held {
@@ -33,6 +35,15 @@ impl Held {
         self.lent.iter().any(inside)
     }
 
+    /// Whether the run may have a slice of the packet: helpers are handed those as any memory.
+    pub(super) fn has_slices(&self) -> bool {
+        self.slices
+    }
+
+    pub(super) fn set_slices(&mut self, slices: bool) {
+        self.slices = slices;
+    }
+
     pub(super) fn lend(&mut self, addr: u64, bytes: u64) {
         self.lent.push((addr, bytes));
     }
@@ -48,6 +59,11 @@ impl Held {
     /// Whether a record's data begins here.
     pub(super) fn has_record(&self, addr: u64) -> bool {
         self.records.iter().any(|(start, _)| *start == addr)
+    }
+
+    /// Bytes of the record whose data begins here, if there is one.
+    pub(super) fn record_len(&self, addr: u64) -> Option<u64> {
+        self.records.iter().find(|(start, _)| *start == addr).map(|(_, len)| *len)
     }
 
     pub(super) fn add_record(&mut self, addr: u64, len: u64) {

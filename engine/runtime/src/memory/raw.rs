@@ -119,6 +119,34 @@ pub(crate) unsafe fn bytes_mut<'a>(addr: u64, len: usize) -> &'a mut [u8] {
     unsafe { slice::from_raw_parts_mut(with_exposed_provenance_mut(addr as usize), len) }
 }
 
+/// Moves bytes, which may overlap.
+///
+/// # Safety
+///
+/// `from` as [`load`], `to` as [`store`], for all `len` bytes.
+#[inline]
+pub(crate) unsafe fn move_bytes(from: u64, to: u64, len: usize) {
+    if len > 0 {
+        let (from, to) =
+            (with_exposed_provenance::<u8>(from as usize), with_exposed_provenance_mut(to as usize));
+        // SAFETY: the caller's promise.
+        unsafe { std::ptr::copy(from, to, len) };
+    }
+}
+
+/// Gives all bytes one value.
+///
+/// # Safety
+///
+/// As [`store`] for all `len` bytes.
+#[inline]
+pub(crate) unsafe fn fill_bytes(to: u64, len: usize, value: u8) {
+    if len > 0 {
+        // SAFETY: the caller's promise.
+        unsafe { std::ptr::write_bytes(with_exposed_provenance_mut::<u8>(to as usize), value, len) };
+    }
+}
+
 /// Copies bytes a helper found to be live by looking in the stack range of the run or in the registry of maps.
 ///
 /// Safe to call for those alone, which is why it does not leave this crate.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   context   read: what programs see of the SkBuff or XdpBuff; write: of the SkBuff without addresses and length
-//!   packet    data_meta to data_end, as the SkBuff or XdpBuff says at that moment
+//!   packet    data_meta to data_end, as the SkBuff or XdpBuff says at that moment, and the XdpBuff's fragments
 //!   stack     within one frame of the program that runs
 //!   maps      within one value of a map of the program, element-exact, as the map's flags allow; likewise of inner
 //!             maps this run looked up
@@ -95,6 +95,14 @@ impl Memory<'_> {
                         Access::Write if !xdp.is_exclusive() => Err(FaultKind::ReadOnly { addr }),
                         Access::Read | Access::Write => Ok(Region::Packet),
                     };
+                }
+                // Only a slice of a dynptr leads there.
+                if self.held.has_slices()
+                    && let Some(fragments) = self.xdp().map(XdpBuff::fragments)
+                    && let start = fragments.as_ptr().expose_provenance() as u64
+                    && inside(start, start + fragments.len() as u64)
+                {
+                    return Ok(Region::Packet);
                 }
             }
             ContextMemory::Plain { addr: start, len } => {

@@ -101,6 +101,12 @@ impl SkBuff {
         self.packet().get(offset as usize..end as usize)
     }
 
+    /// Where that is.
+    pub(crate) fn address_of(&self, offset: u32, len: u32) -> Option<u64> {
+        let end = offset.checked_add(len)?;
+        (end <= self.len).then(|| self.data + u64::from(offset))
+    }
+
     /// `len` bytes at an offset from `data`, to write; EFAULT if the packet does not have them
     /// (`bpf_try_make_writable`).
     #[inline]

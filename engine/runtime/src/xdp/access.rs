@@ -1,7 +1,7 @@
 //! The frame's bytes.
 #![allow(unsafe_code, reason = "a frame is known by addresses, which programs use as they are")]
 
-use super::{HEADROOM, TAILROOM, XdpBuff};
+use super::{HEADROOM, PAGE, TAILROOM, XdpBuff};
 use crate::memory::{bytes, bytes_mut};
 use crate::skb::Ownership;
 
@@ -54,19 +54,21 @@ impl XdpBuff {
         self.data
     }
 
-    /// Copies from `offset` on, which the caller has found to be within [`XdpBuff::len`].
-    pub(crate) fn read(&self, offset: u32, to: &mut [u8]) {
-        let both = self.linear().iter().chain(&self.fragments).skip(offset as usize);
-        to.iter_mut().zip(both).for_each(|(to, from)| *to = *from);
+    /// Where `len` bytes at an offset are, as far as there are such: a piece of the linear part, one of the fragments,
+    /// either of which may have none. Address and bytes.
+    pub(crate) fn pieces(&mut self, offset: u32, len: u32) -> [(u64, u32); 2] {
+        let linear = (self.data_end - self.data) as u32;
+        let first = linear.saturating_sub(offset).min(len);
+        let behind = offset.saturating_sub(linear);
+        let second = (self.fragments.len() as u32).saturating_sub(behind).min(len - first);
+        let fragments = self.fragments.as_mut_ptr().expose_provenance() as u64;
+        [(self.data.wrapping_add(offset.into()), first), (fragments.wrapping_add(behind.into()), second)]
     }
 
-    /// Writes from `offset` on, which the caller has found to be within [`XdpBuff::len`].
-    pub(crate) fn write(&mut self, offset: u32, from: &[u8]) {
-        self.own();
-        // SAFETY: as in `linear`; exclusive, because `own` saw to it.
-        let linear = unsafe { bytes_mut(self.data, (self.data_end - self.data) as usize) };
-        let both = linear.iter_mut().chain(&mut self.fragments).skip(offset as usize);
-        both.zip(from).for_each(|(to, from)| *to = *from);
+    /// How many bytes the fragment has from this one on, of those behind the linear part; 0 if there is none.
+    pub(crate) fn fragment_rest(&self, behind: u32) -> u32 {
+        let end = (behind / PAGE + 1).saturating_mul(PAGE).min(self.fragments.len() as u32);
+        end.saturating_sub(behind)
     }
 
     /// Bytes between two addresses of the frame's own memory.

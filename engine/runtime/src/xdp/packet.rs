@@ -118,11 +118,11 @@ mod tests {
         let frame: Vec<u8> = (0..9000_u32).map(|n| n as u8).collect();
         with(&frame, false, &XdpHook::TestRun, |xdp| {
             assert_eq!((xdp.linear().len(), xdp.fragments().len(), xdp.len()), (3520, 5480, 9000));
-            let mut across = [0; 40];
-            xdp.read(3500, &mut across);
-            assert_eq!(across, frame[3500..3540]);
-            xdp.write(3518, &[1, 2, 3, 4]);
-            assert_eq!((&xdp.linear()[3518..], &xdp.fragments()[..2]), (&[1, 2][..], &[3, 4][..]));
+            let (data, fragments) = (xdp.data(), xdp.fragments().as_ptr().expose_provenance() as u64);
+            assert_eq!(xdp.pieces(3500, 40), [(data + 3500, 20), (fragments, 20)]);
+            assert_eq!(xdp.pieces(3530, 9000), [(data + 3530, 0), (fragments + 10, 5470)]);
+            assert_eq!(xdp.pieces(9001, 1)[1].1, 0);
+            assert_eq!([0, 4095, 4096, 5479, 5480].map(|at| xdp.fragment_rest(at)), [4096, 1, 1384, 1, 0]);
             assert!(xdp.adjust_tail(2713).is_err());
             xdp.adjust_tail(2712).unwrap();
             assert_eq!(xdp.fragments().len(), 8192);

@@ -125,7 +125,7 @@ fn call(program: &Program, instruction: Option<&Instruction>) -> Option<(Vec<Reg
         }
         CallTarget::Kfunc(id) => {
             let kfunc = Kfunc::from_id(id as u32)?;
-            (kfunc.returns(), kfunc.args(), false)
+            (kfunc.returns(), kfunc.args().len(), false)
         }
         CallTarget::Local(_) => return None,
     };

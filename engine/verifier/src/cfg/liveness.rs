@@ -1,5 +1,5 @@
 use bpfreplay_isa::{AtomicOp, CallTarget, DecodeErrorKind, Instruction, Operand, PacketIndex, Reg};
-use bpfreplay_uapi::HelperId;
+use bpfreplay_uapi::{HelperId, Kfunc};
 
 /// Registers by number, bit 0 for r0.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -121,9 +121,11 @@ fn effects(instruction: Instruction) -> (RegSet, RegSet) {
             Some(helper) => (set(&Reg::ARGS[..helper.proto().args.len()]), RegSet::CALLER_SAVED),
             None => (set(&Reg::ARGS), RegSet::CALLER_SAVED),
         },
-        Instruction::Call(CallTarget::Local(_) | CallTarget::Kfunc(_)) => {
-            (set(&Reg::ARGS), RegSet::CALLER_SAVED)
-        }
+        Instruction::Call(CallTarget::Kfunc(id)) => match Kfunc::from_id(id as u32) {
+            Some(kfunc) => (set(&Reg::ARGS[..kfunc.args().len()]), RegSet::CALLER_SAVED),
+            None => (set(&Reg::ARGS), RegSet::CALLER_SAVED),
+        },
+        Instruction::Call(CallTarget::Local(_)) => (set(&Reg::ARGS), RegSet::CALLER_SAVED),
         Instruction::TailCall => (RegSet::ALL, none),
         Instruction::Exit => (set(&[Reg::R0]), none),
     }

@@ -4,11 +4,12 @@ use bpfreplay_isa::Reg;
 use bpfreplay_program::{ArgKind, FuncInfo, ReturnKind};
 use bpfreplay_uapi::MemAccess;
 
-use super::context;
+use super::dynptr::Wanted;
 use super::helper_args::Effect;
 use super::helper_memory::{Piece, expect_memory, memory};
 use super::memory::writes_packets;
 use super::region::Empty;
+use super::{context, dynptr};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{RegState, RegType, State};
@@ -65,6 +66,11 @@ fn arguments(env: &Env<'_>, state: &State, info: &FuncInfo) -> Checked<Vec<Effec
                     refuse!(Access, "cannot write into packet");
                 }
                 effects.extend(memory(env, (reg, &value), piece)?);
+            }
+            ArgKind::Dynptr => {
+                dynptr::expected_by_function(reg, &value)?;
+                let argument = dynptr::initialized(state, (reg, &value), Wanted::Any)?;
+                effects.push(Effect::ReadsDynptr(argument));
             }
             ArgKind::Invalid(message) => refuse!(Invalid, "{message}"),
             ArgKind::Other(what) => {

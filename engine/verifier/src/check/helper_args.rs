@@ -1,16 +1,18 @@
 //! Arguments of helpers by their prototype (linux: check_func_arg()).
 
 use bpfreplay_isa::Reg;
-use bpfreplay_uapi::{ArgType, HelperId, MapType, MemAccess};
+use bpfreplay_uapi::{ArgType, DynptrArg, HelperId, MapType, MemAccess};
 
-use super::context;
-use super::helper_memory::{Piece, alignment_word, check_memory, const_str, expect_memory, size_argument};
+use super::dynptr::{DynptrArgument, Wanted};
+use super::helper_memory::{
+    Piece, alignment_word, check_memory, const_str, expect_memory, size_argument, slice_fits,
+};
 use super::region::Empty;
 use super::stack::{self, StackRange};
-use super::{map_args, sock, special};
+use super::{context, dynptr, map_args, sock, special};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{Lock, MemSort, RegState, RegType, State};
+use crate::state::{Dynptr, DynptrKind, Lock, MemSort, RegState, RegType, State};
 
 /// The map a helper is given, and where its key is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,27 +34,33 @@ pub(crate) struct Call {
     pub(crate) ref_obj_id: u32,
     /// Whether the call ends it.
     pub(crate) releases: bool,
+    /// The dynptr it is given.
+    pub(crate) dynptr: Option<Dynptr>,
 }
 
 /// What a call does to what it is given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Effect {
-    ReadsStack(StackRange),
-    FillsStack(StackRange),
+    /// Through the pointer in the register.
+    ReadsStack(Reg, StackRange),
+    FillsStack(Reg, StackRange),
     /// A size that varies: some of the bytes.
-    MayFillStack(StackRange),
+    MayFillStack(Reg, StackRange),
     FillsPacket,
     /// A number whose range was checked.
     DependsOn(Reg),
     /// The lock is this from now on.
     SetsLock(Option<Lock>),
+    ReadsDynptr(DynptrArgument),
+    EndsDynptr(DynptrArgument),
+    MakesDynptr(StackRange, DynptrKind),
 }
 
 /// Checks every argument; says which map the call is about and what it does.
 pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<Call> {
     let proto = helper.proto();
     let mut call = Call::default();
-    let Call { map, effects, alloc_size, ref_obj_id, releases } = &mut call;
+    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: known } = &mut call;
     let args = proto.args.iter().zip(Reg::ARGS).enumerate();
     for (index, (&arg, reg)) in args {
         let value = *state.reg(reg);
@@ -60,6 +68,7 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
         if value.kind == RegType::NotInit {
             refuse!(Access, "R{n} !read_ok");
         }
+        slice_fits(reg, &value, arg)?;
         let memory = |piece: Piece, effects: &mut Vec<Effect>| {
             check_memory(env, helper, (reg, &value), piece, effects)
         };
@@ -159,8 +168,12 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
             ArgType::Timer => {
                 *map = Some(MapArgument { map: special::timer(env, (reg, &value))?, key: None });
             }
-            ArgType::Dynptr(_) => {
-                refuse!(Unsupported, "helper {}#{} is not supported", proto.name, helper.id())
+            ArgType::Dynptr(wanted) => {
+                let effect = dynptr_argument(state, (reg, &value), wanted)?;
+                if let Effect::ReadsDynptr(argument) | Effect::EndsDynptr(argument) = effect {
+                    *known = Some(argument.dynptr);
+                }
+                effects.push(effect);
             }
         }
         if value.ref_obj_id != 0 && arg != ArgType::Anything {
@@ -175,6 +188,20 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
         map_args::compatible(env, argument.map, helper)?;
     }
     Ok(call)
+}
+
+fn dynptr_argument(state: &State, (reg, value): (Reg, &RegState), wanted: DynptrArg) -> Checked<Effect> {
+    dynptr::expected_by_helper(reg, value)?;
+    Ok(match wanted {
+        DynptrArg::Initialized => Effect::ReadsDynptr(dynptr::initialized(state, (reg, value), Wanted::Any)?),
+        DynptrArg::ReleaseRingbuf => {
+            Effect::EndsDynptr(dynptr::initialized(state, (reg, value), Wanted::ReferencedRingbuf)?)
+        }
+        DynptrArg::NewLocal => Effect::MakesDynptr(dynptr::uninitialized((reg, value))?, DynptrKind::Local),
+        DynptrArg::NewRingbuf => {
+            Effect::MakesDynptr(dynptr::uninitialized((reg, value))?, DynptrKind::Ringbuf)
+        }
+    })
 }
 
 /// A pointer whose reference the call ends: as it was acquired (linux: check_func_arg_reg_off()).

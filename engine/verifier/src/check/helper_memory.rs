@@ -3,16 +3,16 @@
 use bpfreplay_isa::Reg;
 use bpfreplay_uapi::limits::MAX_VAR_OFF;
 use bpfreplay_uapi::map::create_flags;
-use bpfreplay_uapi::{HelperId, MemAccess};
+use bpfreplay_uapi::{ArgType, HelperId, MemAccess};
 
 use super::helper_args::{Effect, expect};
 use super::memory::writes_packets;
 use super::region::{self, Empty, Region};
 use super::stack::{self, Purpose};
-use super::{map_args, special};
-use crate::error::{Checked, refuse};
+use super::{context, map_args, special};
+use crate::error::{Checked, Refusal, refuse};
 use crate::explore::Env;
-use crate::state::{MemSort, RegState, RegType};
+use crate::state::{MemSort, RegState, RegType, State};
 
 /// A piece of memory a function is given.
 #[derive(Clone, Copy)]
@@ -23,6 +23,9 @@ pub(super) struct Piece {
     /// Whether the size is certain.
     pub(super) exact: bool,
 }
+
+/// The kernel's list of pointers to bytes.
+const MEMORY: &str = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
 
 /// Any pointer to bytes.
 pub(super) fn expect_memory(reg: Reg, value: &RegState) -> Checked {
@@ -39,10 +42,10 @@ pub(super) fn expect_memory(reg: Reg, value: &RegState) -> Checked {
         | RegType::MapPtr { .. }
         | RegType::PacketEnd
         | RegType::Sock(_)
-        | RegType::Func { .. } => false,
+        | RegType::Func { .. }
+        | RegType::Dynptr(_) => false,
     };
-    let expected = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
-    expect(reg, value, ok, expected)
+    expect(reg, value, ok, MEMORY)
 }
 
 /// A size: its largest value, and whether it is the only one (linux: check_mem_size_reg()).
@@ -90,6 +93,69 @@ pub(super) fn check_memory(
     Ok(())
 }
 
+/// Memory that is read and written, or NULL, with its size (linux: check_kfunc_mem_size_reg()).
+pub(crate) fn optional_buffer(
+    env: &Env<'_>,
+    state: &State,
+    (reg, size): (Reg, &RegState),
+    buffer: Reg,
+) -> Checked<Vec<Effect>> {
+    let value = *state.reg(buffer);
+    if value.is_null() {
+        return Ok(vec![Effect::DependsOn(buffer)]);
+    }
+    own_start(buffer, &value)?;
+    // One that may be NULL is none then, and checked as if it were not.
+    let value = RegState { nullable: false, ..value };
+    let both = || {
+        let (size, exact) = size_argument(reg, size, Empty::Allowed)?;
+        let mut effects = Vec::new();
+        for access in [MemAccess::Read, MemAccess::Change] {
+            expect_memory(buffer, &value)?;
+            effects.extend(memory(
+                env,
+                (buffer, &value),
+                Piece { size, empty: Empty::Allowed, access, exact },
+            )?);
+        }
+        Ok(effects)
+    };
+    let effects = both().map_err(|refusal| pair(refusal, buffer, reg))?;
+    if value.kind.is_packet() && !writes_packets(env.program.prog_type) {
+        refuse!(Access, "cannot write into packet");
+    }
+    Ok(effects)
+}
+
+/// What the kernel adds to a refusal of memory with its size.
+pub(crate) fn pair(mut refusal: Refusal, buffer: Reg, size: Reg) -> Refusal {
+    let (first, second) = (buffer.number() - 1, size.number() - 1);
+    refusal.message += &format!("\narg#{first} arg#{second} memory, len pair leads to invalid memory access");
+    refusal
+}
+
+/// A slice is memory, but no key and no value, and one that is only read is nothing to fill (linux: check_reg_type()).
+pub(super) fn slice_fits(reg: Reg, value: &RegState, arg: ArgType) -> Checked {
+    let RegType::Mem { sort: MemSort::Slice { writable, .. }, .. } = value.kind else { return Ok(()) };
+    let fits = match arg {
+        ArgType::MapKey | ArgType::MapValue(_) | ArgType::MapValueOrNull => false,
+        ArgType::Mem(access) | ArgType::MemOrNull(access) | ArgType::FixedMem(access, _) => {
+            writable || access == MemAccess::Read
+        }
+        _ => return Ok(()),
+    };
+    expect(reg, value, fits, MEMORY)?;
+    own_start(reg, value)
+}
+
+/// Slices are handed on as they came (linux: check_func_arg_reg_off(), which knows none with a dynptr's type).
+pub(super) fn own_start(reg: Reg, value: &RegState) -> Checked {
+    if matches!(value.kind, RegType::Mem { sort: MemSort::Slice { .. }, .. }) {
+        context::unmodified(reg, value)?;
+    }
+    Ok(())
+}
+
 /// The piece is there.
 pub(super) fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece) -> Checked<Option<Effect>> {
     let Piece { size, empty, access, exact } = piece;
@@ -104,9 +170,9 @@ pub(super) fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece
             };
             let range = stack::within_bounds(reg, value, frame.into(), 0, size, purpose)?;
             Ok(Some(match access {
-                MemAccess::Read => Effect::ReadsStack(range),
-                MemAccess::Fill if exact => Effect::FillsStack(range),
-                MemAccess::Fill | MemAccess::Change => Effect::MayFillStack(range),
+                MemAccess::Read => Effect::ReadsStack(reg, range),
+                MemAccess::Fill if exact => Effect::FillsStack(reg, range),
+                MemAccess::Fill | MemAccess::Change => Effect::MayFillStack(reg, range),
             }))
         }
         RegType::Packet | RegType::PacketMeta => {
@@ -135,7 +201,7 @@ pub(super) fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece
             region::variable(reg, value, 0, size, key, empty)?;
             Ok(None)
         }
-        RegType::Mem { sort: MemSort::ReadOnly, .. } if access != MemAccess::Read => {
+        RegType::Mem { sort, .. } if sort.is_read_only() && access != MemAccess::Read => {
             refuse!(Access, "R{} cannot write into {}", reg.number(), value.type_name())
         }
         RegType::Mem { size: whole, .. } => {
@@ -148,7 +214,8 @@ pub(super) fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece
         | RegType::MapPtr { .. }
         | RegType::PacketEnd
         | RegType::Sock(_)
-        | RegType::Func { .. } => expect_memory(reg, value).map(|()| None),
+        | RegType::Func { .. }
+        | RegType::Dynptr(_) => expect_memory(reg, value).map(|()| None),
     }
 }
 
@@ -190,6 +257,7 @@ pub(super) const fn alignment_word(value: &RegState) -> &'static str {
         | RegType::Sock(_)
         | RegType::Mem { .. }
         | RegType::MapKey { .. }
-        | RegType::Func { .. } => "",
+        | RegType::Func { .. }
+        | RegType::Dynptr(_) => "",
     }
 }

@@ -9,7 +9,7 @@ use super::stack::{self, Purpose, StackRange};
 use super::{map_args, sock, special};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{MemSort, RegState, RegType, State};
+use crate::state::{RegState, RegType, State};
 
 /// The sort of access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,7 +81,7 @@ pub(crate) fn access(
             let at = pointer.value.as_const().map(|var| off + i64::from(pointer.off) + var as i64);
             Ok(Target::MapValue { map, off: at.and_then(|at| u32::try_from(at).ok()) })
         }
-        RegType::Mem { sort: MemSort::ReadOnly, .. } if !how.is_load() => {
+        RegType::Mem { sort, .. } if sort.is_read_only() && !how.is_load() => {
             refuse!(Access, "R{n} cannot write into {}", pointer.type_name())
         }
         RegType::Mem { size: mem, .. } => {
@@ -109,7 +109,11 @@ pub(crate) fn access(
             // Where they are depends on the kernel; the engine's maps have no such struct.
             refuse!(Unsupported, "fields of struct {structure} are not supported (R{n} is a map pointer)")
         }
-        RegType::NotInit | RegType::Scalar | RegType::PacketEnd | RegType::Func { .. } => {
+        RegType::NotInit
+        | RegType::Scalar
+        | RegType::PacketEnd
+        | RegType::Func { .. }
+        | RegType::Dynptr(_) => {
             refuse!(Access, "R{n} invalid mem access '{}'", pointer.type_name())
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod context;
 pub(crate) mod depth;
+pub(crate) mod dynptr;
 pub(crate) mod global_args;
 pub(crate) mod helper_args;
 pub(crate) mod helper_memory;

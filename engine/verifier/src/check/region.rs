@@ -47,6 +47,7 @@ fn fixed(reg: Reg, pointer: &RegState, off: i64, size: i64, region: Region, empt
         | RegType::PacketEnd
         | RegType::Sock(_)
         | RegType::Func { .. }
+        | RegType::Dynptr(_)
         | RegType::Mem { .. } => {
             refuse!(Access, "invalid access to memory, mem_size={} off={off} size={size}", region.size)
         }

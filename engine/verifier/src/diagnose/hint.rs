@@ -44,8 +44,37 @@ const HINTS: &[(&[&str], &str)] = &[
         "the access is not within the 512 bytes of the function's stack, or reads bytes that were never written",
     ),
     (
+        &["cannot overwrite referenced dynptr"],
+        "the dynptr holds a record: call bpf_ringbuf_submit_dynptr or bpf_ringbuf_discard_dynptr before the variable is \
+         used again",
+    ),
+    (
+        &["Expected an initialized dynptr", "is an unacquired reference"],
+        "the variable is no dynptr here: it was never made one, was overwritten, or was submitted or discarded before, \
+         it or a clone of it",
+    ),
+    (
+        &[
+            "cannot pass in dynptr at an offset",
+            "dynptr has to be at a constant offset",
+            "uninitialized dynptr",
+        ],
+        "hand over the address of a struct bpf_dynptr variable, as it is",
+    ),
+    (&["potential write to dynptr"], "the memory the helper fills overlaps a dynptr: use another buffer"),
+    (
+        &["does not allow writes to packet data"],
+        "programs of this type may only read packets: use bpf_dynptr_slice",
+    ),
+    (
+        &["Unsupported reg type", "for bpf_dynptr_from_mem"],
+        "bpf_dynptr_from_mem takes memory in a map value only",
+    ),
+    (&["must be a known constant"], "the size must be known before the run: a literal or sizeof"),
+    (
         &["Unreleased reference", "reference leak", "would lead to reference leak"],
-        "what was acquired must be released on every path: bpf_sk_release, bpf_ringbuf_submit or bpf_ringbuf_discard",
+        "what was acquired must be released on every path: bpf_sk_release, bpf_ringbuf_submit or bpf_ringbuf_discard, \
+         of dynptrs even where reserving failed",
     ),
     (&["misaligned"], "the access is not aligned to its size: use a smaller size, or memcpy"),
     (

@@ -121,7 +121,7 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
     if old.kind != new.kind || old.nullable != new.nullable {
         return false;
     }
-    if !ids.agree(old.ref_obj_id, new.ref_obj_id) {
+    if !ids.agree(old.ref_obj_id, new.ref_obj_id) || !ids.agree(old.dynptr_id, new.dynptr_id) {
         return false;
     }
     match old.kind {
@@ -146,7 +146,8 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
         | RegType::Stack { .. }
         | RegType::PacketEnd
         | RegType::Sock(_)
-        | RegType::Func { .. } => old.off == new.off && old.value == new.value && ids.agree(old.id, new.id),
+        | RegType::Func { .. }
+        | RegType::Dynptr(_) => old.off == new.off && old.value == new.value && ids.agree(old.id, new.id),
     }
 }
 
@@ -171,6 +172,13 @@ fn slot_included(old: &Slot, new: &Slot, precise: bool, ids: &IdMap) -> bool {
         // Rounds are not compared: they would never be the same.
         return o.drained == n.drained && ids.agree(o.id, n.id);
     }
+    if let (Some(o), Some(n)) = (old.dynptr, new.dynptr) {
+        return o.is_first == n.is_first
+            && o.dynptr.kind == n.dynptr.kind
+            && ids.agree(o.dynptr.ref_obj_id, n.dynptr.ref_obj_id)
+            // What it lent is made invalid with it.
+            && ids.agree(o.dynptr.id, n.dynptr.id);
+    }
     // A load of eight unknown bytes and a fill of an unknown scalar give the same.
     if let (Some(o), Some(n)) = (as_scalar(old), as_scalar(new)) {
         return included(&o, &n, precise, ids);
@@ -181,11 +189,9 @@ fn slot_included(old: &Slot, new: &Slot, precise: bool, ids: &IdMap) -> bool {
     }
     let plain_number = !new.is_spill() || new.spilled.is_scalar();
     plain_number
-        && old
-            .bytes
-            .iter()
-            .zip(&new.bytes)
-            .all(|(&o, &n)| !matches!(o, ByteKind::Spill | ByteKind::Iter) && byte_included(o, n))
+        && old.bytes.iter().zip(&new.bytes).all(|(&o, &n)| {
+            !matches!(o, ByteKind::Spill | ByteKind::Iter | ByteKind::Dynptr) && byte_included(o, n)
+        })
 }
 
 /// Old bytes that are no spill: unknown ones stand for any number, zero for zero.
@@ -196,6 +202,7 @@ fn byte_included(old: ByteKind, new: ByteKind) -> bool {
         ByteKind::Zero => new == ByteKind::Zero,
         ByteKind::Spill => new == ByteKind::Spill,
         ByteKind::Iter => new == ByteKind::Iter,
+        ByteKind::Dynptr => new == ByteKind::Dynptr,
     }
 }
 

@@ -1,3 +1,4 @@
+use bpfreplay_uapi::Kfunc;
 use bpfreplay_uapi::sock::SockKind;
 
 /// What all paths through one instruction agree on.
@@ -53,4 +54,6 @@ pub(crate) struct Note {
     pub(crate) key: Fact<u32>,
     /// A store that may change packet bytes.
     pub(crate) writes_packet: bool,
+    /// The kernel function that is called instead in programs of this type (linux: specialize_kfunc()).
+    pub(crate) becomes: Option<Kfunc>,
 }

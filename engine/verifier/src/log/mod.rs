@@ -190,6 +190,10 @@ impl Log {
         let mut before = Before { frames: state.frames.len(), stack: Vec::new(), callee: None };
         if let Ok(instruction) = code.decoded[pc] {
             self.touched.add(Touched::by(instruction, state));
+            if let Instruction::Call(CallTarget::Local(off)) = instruction {
+                let callee = code.function_at((pc as i64 + 1 + i64::from(off)) as usize);
+                self.touched.add(Touched::by_global(program.funcs.get(callee), state));
+            }
             if matches!(instruction, Instruction::Call(CallTarget::Helper(_) | CallTarget::Kfunc(_))) {
                 before.stack = state.cur().stack.slots().to_vec();
             }

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use bpfreplay_program::MapSpec;
 
 use crate::scalar::Scalar;
-use crate::state::{PacketRange, RegState, RegType};
+use crate::state::{MemSort, PacketRange, RegState, RegType};
 
 /// A register of the frame with index `frame`.
 pub(crate) struct RegText<'a> {
@@ -42,7 +42,9 @@ impl RegText<'_> {
             let distance = reg.add_const.map_or_else(String::new, |_| format!("{:+}", reg.off));
             out.push(format!("id={}{distance}", reg.id));
         }
-        if reg.ref_obj_id != 0 {
+        // The kernel does not know of the reference that a slice lives by.
+        let is_slice = matches!(reg.kind, RegType::Mem { sort: MemSort::Slice { .. }, .. });
+        if reg.ref_obj_id != 0 && !is_slice {
             out.push(format!("ref_obj_id={}", reg.ref_obj_id));
         }
         match reg.kind {
@@ -58,7 +60,8 @@ impl RegText<'_> {
             | RegType::PacketEnd
             | RegType::Sock(_)
             | RegType::Mem { .. }
-            | RegType::Func { .. } => {}
+            | RegType::Func { .. }
+            | RegType::Dynptr(_) => {}
         }
         if !reg.is_scalar() && reg.off != 0 {
             out.push(format!("off={}", Signed(reg.off.into())));
@@ -68,6 +71,9 @@ impl RegText<'_> {
         }
         if let RegType::Mem { size, .. } = reg.kind {
             out.push(format!("sz={}", Unsigned(size.into())));
+        }
+        if let RegType::Dynptr(kind) = reg.kind {
+            out.push(format!("type={}", kind.name()));
         }
         match reg.value.as_const() {
             Some(0) => {}

@@ -7,7 +7,7 @@ use bpfreplay_program::MapSpec;
 
 use super::register::RegText;
 use super::touched::Touched;
-use crate::state::{ByteKind, FrameKind, Held, Iter, RegType, Slot, State};
+use crate::state::{ByteKind, DynptrSlot, FrameKind, Held, Iter, RegType, Slot, State};
 
 /// ` R1=ctx() R10=fp0 fp-8=mmmm0000`, with a space in front: of one frame what is in `shown`.
 pub(super) struct StateText<'a> {
@@ -34,7 +34,19 @@ impl Display for StateText<'_> {
             if !self.shown.has_slot(at) || slot.bytes == Slot::EMPTY.bytes {
                 continue;
             }
+            if let Some(DynptrSlot { is_first: false, .. }) = slot.dynptr {
+                continue;
+            }
             write!(f, " fp-{}=", 8 * (at + 1))?;
+            if let Some(DynptrSlot { dynptr, .. }) = slot.dynptr {
+                write!(f, "dynptr_{}(id={}", dynptr.kind.name(), dynptr.id)?;
+                if dynptr.ref_obj_id != 0 {
+                    write!(f, ",ref_id={}", dynptr.ref_obj_id)?;
+                }
+                // The kernel prints another member of the union that says which half it is.
+                f.write_str(",dynptr_id=1)")?;
+                continue;
+            }
             if let Some(Iter { id, drained, depth }) = slot.iter {
                 let state = if drained { "drained" } else { "active" };
                 write!(f, "iter_num(ref_id={id},state={state},depth={depth})")?;
@@ -79,5 +91,6 @@ const fn letter(byte: ByteKind) -> char {
         ByteKind::Zero => '0',
         ByteKind::Spill => 'r',
         ByteKind::Iter => 'i',
+        ByteKind::Dynptr => 'd',
     }
 }

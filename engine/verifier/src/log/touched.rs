@@ -2,7 +2,9 @@
 //! (linux: mark_reg_scratched(), mark_stack_slot_scratched()).
 
 use bpfreplay_isa::{AtomicOp, CallTarget, Instruction, Operand, PacketIndex, Reg};
-use bpfreplay_uapi::{ArgType, HelperId};
+use bpfreplay_program::{ArgKind, FuncInfo, Linkage};
+use bpfreplay_uapi::limits::DYNPTR_SIZE;
+use bpfreplay_uapi::{ArgType, HelperId, Kfunc, KfuncArg};
 
 use crate::state::{ByteKind, RegType, SlotSet, State, locate};
 
@@ -77,6 +79,10 @@ impl Touched {
             Instruction::Store { size, base, off, .. } | Instruction::Atomic { size, base, off, .. } => {
                 stack_range(state, base, off, size.bytes()).map_or(0, slots)
             }
+            Instruction::Call(CallTarget::Helper(id)) => dynptrs(state, HelperId::from_id(id).map(is_dynptr)),
+            Instruction::Call(CallTarget::Kfunc(id)) => {
+                dynptrs(state, Kfunc::from_id(id as u32).map(is_dynptr_of_kfunc))
+            }
             Instruction::Alu { .. }
             | Instruction::Neg { .. }
             | Instruction::MovSx { .. }
@@ -86,11 +92,18 @@ impl Touched {
             | Instruction::Jump { .. }
             | Instruction::JumpIf { .. }
             | Instruction::MayGoto { .. }
-            | Instruction::Call(_)
+            | Instruction::Call(CallTarget::Local(_))
             | Instruction::TailCall
             | Instruction::Exit => 0,
         };
         touched
+    }
+
+    /// The dynptrs that a global function is handed.
+    pub(super) fn by_global(callee: Option<&FuncInfo>, state: &State) -> Touched {
+        let callee = callee.filter(|callee| callee.linkage == Linkage::Global);
+        let is_dynptr = callee.map(|callee| callee.args.iter().map(|arg| *arg == ArgKind::Dynptr).collect());
+        Touched { regs: 0, slots: dynptrs(state, is_dynptr) }
     }
 
     /// The slots in which the running frame's stack changed.
@@ -100,6 +113,20 @@ impl Touched {
         let slots = (0..after.len()).filter(differs).fold(0, |set, at| set | 1 << at);
         Touched { regs: 0, slots }
     }
+}
+
+fn is_dynptr(helper: HelperId) -> Vec<bool> {
+    helper.proto().args.iter().map(|arg| matches!(arg, ArgType::Dynptr(_))).collect()
+}
+
+fn is_dynptr_of_kfunc(kfunc: Kfunc) -> Vec<bool> {
+    kfunc.args().iter().map(|arg| matches!(arg, KfuncArg::Dynptr | KfuncArg::NewDynptr)).collect()
+}
+
+/// The slots of the dynptrs among the arguments.
+fn dynptrs(state: &State, is_dynptr: Option<Vec<bool>>) -> SlotSet {
+    let given = is_dynptr.unwrap_or_default().into_iter().zip(Reg::ARGS).filter(|(is_dynptr, _)| *is_dynptr);
+    given.fold(0, |set, (_, reg)| set | stack_range(state, reg, 0, DYNPTR_SIZE).map_or(0, slots))
 }
 
 /// The bytes of the stack that an access may touch, first and last, if it is one to the stack.

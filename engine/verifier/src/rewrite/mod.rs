@@ -6,6 +6,7 @@
 //!              context    context accesses become accesses of the engine's own struct
 //!              fastcall   spills around calls that leave their registers alone vanish
 //!              tail_call  `call 12` becomes TailCall
+//!              kfunc      a function that depends on the program's type becomes the one for it
 //!              may_goto   its function begins by setting the budget
 //! ```
 //! None of it changes what a program computes; slots move, so `orig_pc` says where each came from.
@@ -97,6 +98,10 @@ fn replace(
     let target = |off: i32| (pc as i64 + 1 + i64::from(off)) as usize;
     let instruction = match instruction {
         Instruction::Call(CallTarget::Helper(id)) if id == HelperId::TailCall.id() => Instruction::TailCall,
+        Instruction::Call(CallTarget::Kfunc(id)) => {
+            let becomes = notes[pc].becomes.map_or(id, |kfunc| kfunc.id() as i32);
+            Instruction::Call(CallTarget::Kfunc(becomes))
+        }
         // A callback that is never called (`bpf_loop` of no rounds) is gone: its address is nobody's.
         Instruction::LoadImm64 { dst, value: Imm64::Func(off) } if !notes[target(off)].seen => {
             Instruction::LoadImm64 { dst, value: Imm64::Const(0) }

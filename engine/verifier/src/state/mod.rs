@@ -1,11 +1,13 @@
 //! The abstract state of one path: what is known of every register and every stack byte of every frame.
 
+mod dynptr;
 mod frame;
 mod held;
 mod meter;
 mod reg;
 mod stack;
 
+pub(crate) use dynptr::{Dynptr, DynptrKind, DynptrSlot};
 pub(crate) use frame::{Frame, FrameKind, HistoryEntry, JoinId, StackAccess, State};
 pub(crate) use held::{Held, Lock};
 pub(crate) use meter::Meter;

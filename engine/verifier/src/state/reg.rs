@@ -1,6 +1,7 @@
 use bpfreplay_isa::Width;
 use bpfreplay_uapi::sock::SockKind;
 
+use super::dynptr::DynptrKind;
 use crate::scalar::Scalar;
 
 /// What a register holds (linux: enum bpf_reg_type). Part of the type: which object, never where in it.
@@ -32,17 +33,43 @@ pub(crate) enum RegType {
     MapKey { map: u32 },
     /// A function of the program, by index: a callback to hand to a helper.
     Func { function: u32 },
+    /// A dynptr that a global function was handed, to read (linux: CONST_PTR_TO_DYNPTR).
+    Dynptr(DynptrKind),
 }
 
 /// Whose memory it is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum MemSort {
-    /// An argument of a global function, or what a dynptr spans.
+    /// An argument of a global function.
     Plain,
     /// A reserved record of a ring buffer (linux: MEM_RINGBUF).
     Ringbuf,
     /// What a kernel function lends, to read (linux: MEM_RDONLY).
     ReadOnly,
+    /// What `bpf_dynptr_data` lends; `dynptr_id` says which dynptr's.
+    DynptrData,
+    /// What `bpf_dynptr_slice` lends of a dynptr of this kind, or `bpf_dynptr_slice_rdwr` (linux: MEM_RDONLY and
+    /// DYNPTR_TYPE_FLAG_MASK).
+    Slice { of: DynptrKind, writable: bool },
+}
+
+impl MemSort {
+    /// Memory that programs only read.
+    pub(crate) const fn is_read_only(self) -> bool {
+        match self {
+            MemSort::ReadOnly => true,
+            MemSort::Slice { writable, .. } => !writable,
+            MemSort::Plain | MemSort::Ringbuf | MemSort::DynptrData => false,
+        }
+    }
+
+    /// Memory that a dynptr lends, at an address of any alignment.
+    pub(crate) const fn is_of_dynptr(self) -> bool {
+        match self {
+            MemSort::DynptrData | MemSort::Slice { .. } => true,
+            MemSort::Plain | MemSort::Ringbuf | MemSort::ReadOnly => false,
+        }
+    }
 }
 
 impl RegType {
@@ -68,14 +95,17 @@ impl RegType {
             (RegType::Sock(SockKind::Tcp), true) => "tcp_sock_or_null",
             (RegType::Sock(SockKind::Xdp), false) => "xdp_sock",
             (RegType::Sock(SockKind::Xdp), true) => "xdp_sock_or_null",
-            (RegType::Mem { sort: MemSort::Plain, .. }, false) => "mem",
-            (RegType::Mem { sort: MemSort::Plain, .. }, true) => "mem_or_null",
-            (RegType::Mem { sort: MemSort::Ringbuf, .. }, false) => "ringbuf_mem",
-            (RegType::Mem { sort: MemSort::Ringbuf, .. }, true) => "ringbuf_mem_or_null",
-            (RegType::Mem { sort: MemSort::ReadOnly, .. }, false) => "rdonly_mem",
-            (RegType::Mem { sort: MemSort::ReadOnly, .. }, true) => "rdonly_mem_or_null",
+            (RegType::Mem { sort, .. }, nullable) => match (sort, sort.is_read_only(), nullable) {
+                (MemSort::Ringbuf, _, false) => "ringbuf_mem",
+                (MemSort::Ringbuf, _, true) => "ringbuf_mem_or_null",
+                (_, true, false) => "rdonly_mem",
+                (_, true, true) => "rdonly_mem_or_null",
+                (_, false, false) => "mem",
+                (_, false, true) => "mem_or_null",
+            },
             (RegType::MapKey { .. }, _) => "map_key",
             (RegType::Func { .. }, _) => "func",
+            (RegType::Dynptr(_), _) => "dynptr_ptr",
         }
     }
 
@@ -93,12 +123,16 @@ impl RegType {
             | RegType::Sock(_)
             | RegType::Mem { .. }
             | RegType::MapKey { .. }
-            | RegType::Func { .. } => false,
+            | RegType::Func { .. }
+            | RegType::Dynptr(_) => false,
         }
     }
 
     /// Everything derived from the packet, dead once a helper moves it.
     pub(crate) const fn is_any_packet(self) -> bool {
+        if let RegType::Mem { sort: MemSort::Slice { of, .. }, .. } = self {
+            return of.may_be_packet();
+        }
         self.is_packet() || matches!(self, RegType::PacketEnd)
     }
 }
@@ -153,6 +187,8 @@ pub(crate) struct RegState {
     /// The reference that keeps the object alive, 0 for none: when it is released, the pointer is dead
     /// (see [`super::Held`]).
     pub(crate) ref_obj_id: u32,
+    /// The dynptr that lends the memory, 0 for none.
+    pub(crate) dynptr_id: u32,
     /// Packet pointers: what comparisons with `data_end` proved.
     pub(crate) range: PacketRange,
     /// Scalars: the value. Pointers: the variable part of the offset.
@@ -167,6 +203,7 @@ impl RegState {
         off: 0,
         id: 0,
         ref_obj_id: 0,
+        dynptr_id: 0,
         range: PacketRange::NONE,
         value: Scalar::UNKNOWN,
     };

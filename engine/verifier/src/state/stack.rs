@@ -2,6 +2,7 @@ use std::rc::Rc;
 
 use bpfreplay_uapi::limits::MAX_BPF_STACK;
 
+use super::dynptr::DynptrSlot;
 use super::meter::Meter;
 use super::reg::RegState;
 
@@ -18,6 +19,8 @@ pub(crate) enum ByteKind {
     Spill,
     /// Part of the slot's iterator, all of which it is: only the iterator's functions may look at it.
     Iter,
+    /// Part of a dynptr, of which the slot is one half: only the dynptr's functions may look at it.
+    Dynptr,
 }
 
 /// A numbers iterator in a slot (linux: STACK_ITER).
@@ -44,6 +47,8 @@ pub(crate) struct Slot {
     pub(crate) spilled: RegState,
     /// What the bytes are that are [`ByteKind::Iter`].
     pub(crate) iter: Option<Iter>,
+    /// What the bytes are that are [`ByteKind::Dynptr`].
+    pub(crate) dynptr: Option<DynptrSlot>,
 }
 
 /// A set of the 64 slots of a frame, bit 0 for fp-8.
@@ -75,7 +80,7 @@ pub(crate) const fn locate(off: i64) -> (usize, usize) {
 
 impl Slot {
     pub(crate) const EMPTY: Slot =
-        Slot { bytes: [ByteKind::Invalid; 8], spilled: RegState::NOT_INIT, iter: None };
+        Slot { bytes: [ByteKind::Invalid; 8], spilled: RegState::NOT_INIT, iter: None, dynptr: None };
 
     /// How many bytes, from the lowest, a spilled register takes; 0 where none is.
     pub(crate) fn spill_size(&self) -> usize {
@@ -99,12 +104,13 @@ impl Slot {
     /// The spill, or the iterator, is no longer whole: its bytes are numbers of unknown value.
     pub(crate) fn break_spill(&mut self) {
         for byte in &mut self.bytes {
-            if matches!(byte, ByteKind::Spill | ByteKind::Iter) {
+            if matches!(byte, ByteKind::Spill | ByteKind::Iter | ByteKind::Dynptr) {
                 *byte = ByteKind::Misc;
             }
         }
         self.spilled = RegState::NOT_INIT;
         self.iter = None;
+        self.dynptr = None;
     }
 }
 

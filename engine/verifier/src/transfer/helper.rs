@@ -5,13 +5,13 @@ use bpfreplay_uapi::map::create_flags;
 use bpfreplay_uapi::sock::SockKind;
 use bpfreplay_uapi::{HelperId, MapType, RetType, helper_name};
 
-use super::{call, callback, forget_packet_pointers, reference, stack};
+use super::{call, callback, dynptr, forget_packet_pointers, reference, stack};
 use crate::check::helper_args::{self, Call, Effect, MapArgument};
 use crate::check::memory::writes_packets;
 use crate::check::special::has_spin_lock;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{MemSort, RegState, RegType, State, locate};
+use crate::state::{DynptrKind, MemSort, RegState, RegType, State, locate};
 
 pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     if state.held.lock().is_some() && id != HelperId::SpinUnlock.id() {
@@ -19,7 +19,8 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     }
     let helper = find(env, id)?;
     let proto = helper.proto();
-    let Call { map, effects, alloc_size, ref_obj_id, releases } = helper_args::check(env, state, helper)?;
+    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: given } =
+        helper_args::check(env, state, helper)?;
 
     let mut not_null = false;
     if let Some(MapArgument { map, key }) = map {
@@ -37,6 +38,21 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     }
     if releases && !reference::release(state, ref_obj_id) {
         refuse!(Invalid, "func {}#{id} reference has not been acquired before", proto.name);
+    }
+    match (helper, given) {
+        (HelperId::DynptrFromMem, _) => from_mem(state)?,
+        (HelperId::XdpStoreBytes, _) => {
+            let pc = env.pc();
+            env.notes[pc].writes_packet = true;
+        }
+        (HelperId::DynptrWrite, Some(given)) => {
+            dynptr::note_write(env, given);
+            // The packet may be moved to be written.
+            if given.kind == DynptrKind::Skb {
+                forget_packet_pointers(state);
+            }
+        }
+        _ => {}
     }
     if helper == HelperId::TailCall {
         return tail_call(env, state, map.map(|argument| argument.map));
@@ -77,10 +93,13 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
         (RetType::RingbufMemOrNull, _) => {
             or_null(env, RegType::Mem { size: alloc_size.unwrap_or(0), sort: MemSort::Ringbuf })
         }
-        (RetType::DynptrDataOrNull, _) => refuse!(Unsupported, "helper {}#{id} is not supported", proto.name),
+        (RetType::DynptrDataOrNull, _) => match given {
+            Some(given) => dynptr::data(env, given, alloc_size.unwrap_or(0)),
+            None => RegState::UNKNOWN,
+        },
     };
     result.ref_obj_id = match reference::of_result(env, helper, map) {
-        reference::OfResult::None => 0,
+        reference::OfResult::None => result.ref_obj_id,
         reference::OfResult::Argument => ref_obj_id,
         reference::OfResult::New => {
             // Another number than the one its NULL check goes by had: so counts the kernel.
@@ -90,6 +109,15 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
         }
     };
     state.set(Reg::R0, result);
+    Ok(())
+}
+
+/// `bpf_dynptr_from_mem` is for map values.
+fn from_mem(state: &State) -> Checked {
+    let memory = state.reg(Reg::R1);
+    if !matches!(memory.kind, RegType::MapValue { .. }) || memory.nullable {
+        refuse!(Access, "Unsupported reg type {} for bpf_dynptr_from_mem data", memory.type_name());
+    }
     Ok(())
 }
 
@@ -134,14 +162,18 @@ fn find(env: &Env<'_>, id: u32) -> Checked<HelperId> {
 
 pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) -> Checked {
     match effect {
-        Effect::ReadsStack(range) => {
+        Effect::ReadsStack(reg, range) => {
             stack::note_depth(env, state, range);
             stack::mark_read(env, state, range);
-            stack::readable(state, range)?;
+            stack::readable(state, range, Some(reg))?;
         }
-        Effect::FillsStack(range) => stack::scramble(env, state, range, stack::Extent::Certain),
-        Effect::MayFillStack(range) => {
+        Effect::FillsStack(reg, range) => {
+            stack::spares_dynptrs(env, state, (reg, range))?;
+            stack::scramble(env, state, range, stack::Extent::Certain);
+        }
+        Effect::MayFillStack(reg, range) => {
             stack::mark_read(env, state, range);
+            stack::readable(state, range, Some(reg))?;
             stack::scramble(env, state, range, stack::Extent::Possible);
         }
         Effect::FillsPacket => {
@@ -150,6 +182,9 @@ pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) -> Che
         }
         Effect::DependsOn(reg) => env.mark_precise(state, reg),
         Effect::SetsLock(lock) => state.held.set_lock(lock),
+        Effect::ReadsDynptr(argument) => dynptr::mark_read(env, state, argument),
+        Effect::EndsDynptr(argument) => dynptr::end(env, state, argument),
+        Effect::MakesDynptr(place, kind) => dynptr::make(env, state, place, kind, None)?,
     }
     Ok(())
 }

@@ -11,7 +11,7 @@
 use bpfreplay_isa::Reg;
 use bpfreplay_uapi::limits::{ITER_NUM_SIZE, MAX_BPF_STACK};
 
-use super::{call, read, reference, stack};
+use super::{call, dynptr, read, reference, stack};
 use crate::check::stack::StackRange;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
@@ -36,6 +36,7 @@ pub(super) fn new(env: &mut Env<'_>, state: &mut State) -> Checked {
             refuse!(Invalid, "R{} is not a scalar", reg.number());
         }
     }
+    dynptr::overwrite(env, state, place.range)?;
     stack::scramble(env, state, place.range, stack::Extent::Certain);
     let id = env.new_id();
     state.held.acquire(id, env.pc());

@@ -100,7 +100,8 @@ fn predict_null(op: JmpOp, pointer: &RegState) -> Option<Branch> {
         | RegType::Packet
         | RegType::PacketMeta
         | RegType::PacketEnd
-        | RegType::Func { .. } => None,
+        | RegType::Func { .. }
+        | RegType::Dynptr(_) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bpfreplay_uapi::Kfunc;
 
-use super::iter_num;
+use super::{dynptr, iter_num};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::State;
@@ -19,6 +19,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked {
         Kfunc::IterNumNext => iter_num::next(env, state),
         Kfunc::IterNumDestroy => iter_num::destroy(env, state),
         Kfunc::DynptrFromSkb
+        | Kfunc::DynptrFromSkbRdonly
         | Kfunc::DynptrFromXdp
         | Kfunc::DynptrSlice
         | Kfunc::DynptrSliceRdwr
@@ -26,6 +27,8 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked {
         | Kfunc::DynptrIsNull
         | Kfunc::DynptrIsRdonly
         | Kfunc::DynptrSize
-        | Kfunc::DynptrClone => refuse!(Unsupported, "kernel function {} is not supported", kfunc.name()),
+        | Kfunc::DynptrClone
+        | Kfunc::DynptrCopy
+        | Kfunc::DynptrMemset => dynptr::call(env, state, kfunc),
     }
 }

@@ -159,6 +159,15 @@ pub(super) fn atomic(
             base.number(),
             pointer.type_name()
         ),
+        // Where a dynptr's memory begins is not known, so neither is whether it is aligned.
+        RegType::Mem { sort, .. } if !pointer.nullable && sort.is_of_dynptr() && !sort.is_read_only() => {
+            refuse!(
+                Access,
+                "BPF_ATOMIC stores into R{} {} of a dynptr are not allowed",
+                base.number(),
+                pointer.type_name()
+            )
+        }
         RegType::MapValue { .. } | RegType::Mem { .. } if !pointer.nullable => {
             check::stack::aligned("value", &pointer, off.into(), size.bytes())?;
         }
@@ -170,7 +179,8 @@ pub(super) fn atomic(
         | RegType::PacketEnd
         | RegType::Mem { .. }
         | RegType::MapKey { .. }
-        | RegType::Func { .. } => {}
+        | RegType::Func { .. }
+        | RegType::Dynptr(_) => {}
     }
     let fetched = match (op.fetches(), op) {
         (false, _) => None,

@@ -3,6 +3,7 @@
 mod alu;
 mod call;
 mod callback;
+mod dynptr;
 mod helper;
 mod iter_num;
 mod jump;

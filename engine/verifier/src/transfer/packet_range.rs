@@ -95,7 +95,8 @@ fn is_bounded_by(pointer: &RegState, end: &RegState) -> bool {
         | RegType::Sock(_)
         | RegType::Mem { .. }
         | RegType::MapKey { .. }
-        | RegType::Func { .. } => false,
+        | RegType::Func { .. }
+        | RegType::Dynptr(_) => false,
     }
 }
 

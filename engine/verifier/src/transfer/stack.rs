@@ -1,7 +1,8 @@
 //! Spills, fills, and bytes (linux: check_stack_write_fixed_off() and its kin).
 
-use bpfreplay_isa::Operand;
+use bpfreplay_isa::{Operand, Reg};
 
+use super::dynptr;
 use crate::check::stack::StackRange;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
@@ -12,7 +13,7 @@ use crate::state::{ByteKind, RegState, RegType, Slot, StackAccess, State, locate
 pub(super) fn read(env: &mut Env<'_>, state: &mut State, range: StackRange) -> Checked<RegState> {
     note_access(env, state, range);
     mark_read(env, state, range);
-    readable(state, range)?;
+    readable(state, range, None)?;
     if !range.is_fixed() {
         return Ok(read_variable(state, range));
     }
@@ -41,16 +42,40 @@ pub(super) fn read(env: &mut Env<'_>, state: &mut State, range: StackRange) -> C
     Ok(RegState::scalar(Scalar::UNKNOWN))
 }
 
-/// Iterators are not for programs to look at (linux: check_stack_read_fixed_off()).
-pub(super) fn readable(state: &State, range: StackRange) -> Checked {
+/// A function that fills memory leaves dynptrs alone: it may be using them (linux: check_stack_range_initialized()).
+/// Where it may start anywhere in the range, iterators, too.
+pub(super) fn spares_dynptrs(env: &mut Env<'_>, state: &State, (reg, range): (Reg, StackRange)) -> Checked {
+    if !range.is_fixed() {
+        mark_read(env, state, range);
+        return readable(state, range, Some(reg));
+    }
     let stack = &state.frames[range.frame].stack;
-    for off in range.min..range.max + range.size {
-        if stack.byte(off) == ByteKind::Iter {
-            let (at, byte, size) = (range.min, off - range.min, range.size);
-            refuse!(Access, "invalid read from stack off {at}+{byte} size {size}");
+    let touched = (range.min..range.max + range.size).find(|&off| stack.byte(off) == ByteKind::Dynptr);
+    match touched {
+        Some(off) => refuse!(Access, "potential write to dynptr at off={off} disallowed"),
+        None => Ok(()),
+    }
+}
+
+/// Iterators and dynptrs are not for programs to look at (linux: check_stack_read_fixed_off()).
+/// `through`: the register a function was handed.
+pub(super) fn readable(state: &State, range: StackRange, through: Option<Reg>) -> Checked {
+    let stack = &state.frames[range.frame].stack;
+    let mut offsets = range.min..range.max + range.size;
+    let Some(off) = offsets.find(|&off| matches!(stack.byte(off), ByteKind::Iter | ByteKind::Dynptr)) else {
+        return Ok(());
+    };
+    let (at, byte, size) = (range.min, off - range.min, range.size);
+    match through {
+        None => refuse!(Access, "invalid read from stack off {at}+{byte} size {size}"),
+        Some(reg) if range.is_fixed() => {
+            refuse!(Access, "invalid read from stack R{} off {at}+{byte} size {size}", reg.number())
+        }
+        Some(reg) => {
+            let (n, var) = (reg.number(), state.reg(reg).value.known_bits());
+            refuse!(Access, "invalid read from stack R{n} var_off {var}+{byte} size {size}")
         }
     }
-    Ok(())
 }
 
 /// Somewhere in the range: zero if all of it is, else any number.
@@ -80,12 +105,13 @@ pub(super) fn write(
     src: Operand,
 ) -> Checked {
     note_access(env, state, range);
+    dynptr::overwrite(env, state, range)?;
     if !range.is_fixed() {
         return write_variable(env, state, range, value);
     }
     let (slot_at, first) = locate(range.min);
     let size = range.size as usize;
-    if value.is_pointer() {
+    if value.is_pointer() && !matches!(value.kind, RegType::Dynptr(_)) {
         if size != 8 {
             refuse!(Access, "invalid size of register spill");
         }
@@ -96,7 +122,8 @@ pub(super) fn write(
     if size == 8 {
         state.written[range.frame] |= 1 << slot_at;
     }
-    let is_spill = first == 0;
+    // Of a dynptr that a global function was handed the kernel forgets what it was.
+    let is_spill = first == 0 && !matches!(value.kind, RegType::Dynptr(_));
     let zero = value.is_null();
     if zero
         && !is_spill
