@@ -120,6 +120,11 @@ pub const ORACLE: &[Object] = &[
     object!("checksum_loop", "a bounded loop over the whole packet"),
     object!("csum_diff", "csum_diff fed into csum_replace"),
     object!("ctx_fields", "context fields: narrow loads, truncating stores"),
+    object!(
+        "dynptrs",
+        ["dynptrs", "dynptrs_xdp", "dynptrs_read_only"],
+        "dynptrs over packets, frames, map values and records"
+    ),
     object!("environment", "clocks, random numbers, CPU, redirects, trace_printk"),
     object!("global_functions", "global functions, verified on their own"),
     object!("globals", ".data, .bss and .rodata"),
