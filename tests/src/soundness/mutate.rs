@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bpfreplay_isa::{Insn, decode};
 use bpfreplay_program::Program;
-use bpfreplay_uapi::{ContextKind, HelperId, ProgType};
+use bpfreplay_uapi::{ContextKind, HelperId, Kfunc, ProgType};
 
 use super::random::Random;
 
@@ -92,6 +92,9 @@ impl Mutator {
             14 => another_size(insn, random),
             15 if insn.opcode == 0x85 && insn.src() == 0 => {
                 insn.imm = random.one_of(HelperId::ALL).id() as i32;
+            }
+            15 if insn.opcode == 0x85 && insn.src() == 2 => {
+                insn.imm = random.one_of(Kfunc::ALL).id() as i32;
             }
             15 | 16 => graft(insns, at, donor, random),
             _ if insns.len() > 2 && random.below(2) == 0 => drop(insns.remove(at)),
