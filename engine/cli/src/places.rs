@@ -44,7 +44,8 @@ pub(crate) fn pipeline(entry: &Arc<dyn Executable>, hook: Hook) -> anyhow::Resul
             | ProgType::CgroupSkb
             | ProgType::LwtIn
             | ProgType::LwtOut
-            | ProgType::LwtXmit,
+            | ProgType::LwtXmit
+            | ProgType::LwtSeg6local,
             Hook::TestRun,
         ) => Pipeline::TestRun(entry),
         (ProgType::Xdp, _) if matches!(info.expected_attach_type, BPF_XDP_DEVMAP | BPF_XDP_CPUMAP) => {
@@ -54,7 +55,11 @@ pub(crate) fn pipeline(entry: &Arc<dyn Executable>, hook: Hook) -> anyhow::Resul
         (ProgType::Xdp, Hook::TestRun) => Pipeline::Xdp(entry, XdpHook::TestRun),
         (ProgType::Xdp, Hook::Egress) => bail!(of("which sees frames that come in: try --hook ingress")),
         (
-            ProgType::CgroupSkb | ProgType::LwtIn | ProgType::LwtOut | ProgType::LwtXmit,
+            ProgType::CgroupSkb
+            | ProgType::LwtIn
+            | ProgType::LwtOut
+            | ProgType::LwtXmit
+            | ProgType::LwtSeg6local,
             Hook::Ingress | Hook::Egress,
         ) => bail!(of("which needs sockets or routes that a capture has not: try --hook test-run")),
         (ProgType::Kprobe | ProgType::Tracepoint, _) => bail!(of("which takes no frames")),

@@ -93,7 +93,9 @@ impl VerdictKind {
             ProgType::SchedCls | ProgType::SchedAct => VerdictKind::Tc,
             ProgType::Xdp => VerdictKind::Xdp,
             ProgType::SocketFilter => VerdictKind::Socket,
-            ProgType::LwtIn | ProgType::LwtOut | ProgType::LwtXmit => VerdictKind::Lwt,
+            ProgType::LwtIn | ProgType::LwtOut | ProgType::LwtXmit | ProgType::LwtSeg6local => {
+                VerdictKind::Lwt
+            }
             ProgType::CgroupSkb | ProgType::Kprobe | ProgType::Tracepoint => VerdictKind::Number,
         }
     }

@@ -27,7 +27,12 @@ fn cgroup(t: ProgType) -> bool {
 
 /// The lightweight tunnel hooks.
 fn lwt(t: ProgType) -> bool {
-    matches!(t, ProgType::LwtIn | ProgType::LwtOut | ProgType::LwtXmit)
+    matches!(t, ProgType::LwtIn | ProgType::LwtOut | ProgType::LwtXmit) || seg6local(t)
+}
+
+/// The end of a segment routing path: `lwt_seg6local_func_proto`.
+fn seg6local(t: ProgType) -> bool {
+    t == ProgType::LwtSeg6local
 }
 
 fn tc_xdp(t: ProgType) -> bool {
@@ -174,6 +179,9 @@ helpers! {
     68 SkbLoadBytesRelative "bpf_skb_load_bytes_relative" (Ctx, Anything, Mem(Fill), ConstSize, Anything) -> Integer, skb_not_lwt [];
     69 FibLookup "bpf_fib_lookup" (Ctx, Mem(Change), ConstSize, Anything) -> Integer, tc_xdp [gpl];
     73 LwtPushEncap "bpf_lwt_push_encap" (Ctx, Anything, Mem(Read), ConstSize) -> Integer, lwt_in_xmit [inv];
+    74 LwtSeg6StoreBytes "bpf_lwt_seg6_store_bytes" (Ctx, Anything, Mem(Read), ConstSize) -> Integer, seg6local [inv];
+    75 LwtSeg6AdjustSrh "bpf_lwt_seg6_adjust_srh" (Ctx, Anything, Anything) -> Integer, seg6local [inv];
+    76 LwtSeg6Action "bpf_lwt_seg6_action" (Ctx, Anything, Mem(Read), ConstSize) -> Integer, seg6local [inv];
     79 SkbCgroupId "bpf_skb_cgroup_id" (Ctx) -> Integer, tc_cgroup [];
     80 GetCurrentCgroupId "bpf_get_current_cgroup_id" () -> Integer, any_type [];
     81 GetLocalStorage "bpf_get_local_storage" (ConstMapPtr, Anything) -> MapValue, cgroup [];

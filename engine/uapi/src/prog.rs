@@ -42,6 +42,8 @@ prog_types! {
     LwtOut 11 "lwt_out";
     /// Lightweight tunnel transmit.
     LwtXmit 12 "lwt_xmit";
+    /// The end of a segment routing path (`End.BPF`).
+    LwtSeg6local 19 "lwt_seg6local";
 }
 
 /// `expected_attach_type` of cgroup programs for what comes in (`BPF_CGROUP_INET_INGRESS`).
@@ -72,7 +74,8 @@ impl ContextKind {
             | ProgType::CgroupSkb
             | ProgType::LwtIn
             | ProgType::LwtOut
-            | ProgType::LwtXmit => ContextKind::Skb,
+            | ProgType::LwtXmit
+            | ProgType::LwtSeg6local => ContextKind::Skb,
             ProgType::Xdp => ContextKind::Xdp,
             ProgType::Kprobe | ProgType::Tracepoint => ContextKind::Plain,
         }
@@ -105,6 +108,7 @@ impl ProgType {
             | ProgType::LwtIn
             | ProgType::LwtOut
             | ProgType::LwtXmit
+            | ProgType::LwtSeg6local
             | ProgType::Xdp => None,
         }
     }

@@ -72,7 +72,7 @@ const fn column(prog_type: ProgType) -> Option<Column> {
         ProgType::SchedCls | ProgType::SchedAct => Some(Column::Tc),
         ProgType::SocketFilter => Some(Column::Socket),
         ProgType::CgroupSkb => Some(Column::Cgroup),
-        ProgType::LwtIn | ProgType::LwtOut | ProgType::LwtXmit => Some(Column::Lwt),
+        ProgType::LwtIn | ProgType::LwtOut | ProgType::LwtXmit | ProgType::LwtSeg6local => Some(Column::Lwt),
         ProgType::Kprobe | ProgType::Tracepoint | ProgType::Xdp => None,
     }
 }

@@ -78,7 +78,8 @@ pub(super) const fn in_scope(prog_type: ProgType) -> bool {
         | ProgType::CgroupSkb
         | ProgType::LwtIn
         | ProgType::LwtOut
-        | ProgType::LwtXmit => true,
+        | ProgType::LwtXmit
+        | ProgType::LwtSeg6local => true,
         ProgType::Kprobe | ProgType::Tracepoint => false,
     }
 }

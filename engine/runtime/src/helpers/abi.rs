@@ -19,7 +19,9 @@ use super::packet_abi::{
 };
 use super::process::{INIT_NETNS_COOKIE, OVERFLOW_UID};
 use super::socket::NO_SOCKET;
-use super::{csum, device, env, offload, probe, process, room, skb, socket, strings, trace, vlan, xdp};
+use super::{
+    csum, device, env, offload, probe, process, room, skb, socket, strings, syncookie, trace, vlan, xdp,
+};
 use crate::exec::ExecutionContext;
 use crate::executable::ContextKind;
 use crate::maps;
@@ -126,7 +128,17 @@ fn of_any(helper: HelperId) -> Option<HelperFn> {
         | HelperId::TcpSock
         | HelperId::GetListenerSock
         | HelperId::SkStorageGet => no_socket,
-        HelperId::SkRelease | HelperId::SkAssign | HelperId::SkStorageDelete => needs_socket,
+        HelperId::SkRelease
+        | HelperId::SkAssign
+        | HelperId::SkStorageDelete
+        | HelperId::SkCgroupId
+        | HelperId::SkAncestorCgroupId
+        | HelperId::TcpCheckSyncookie
+        | HelperId::TcpGenSyncookie => needs_socket,
+        HelperId::TcpRawGenSyncookieIpv4 => tcp_raw_gen_syncookie_ipv4,
+        HelperId::TcpRawGenSyncookieIpv6 => tcp_raw_gen_syncookie_ipv6,
+        HelperId::TcpRawCheckSyncookieIpv4 => tcp_raw_check_syncookie_ipv4,
+        HelperId::TcpRawCheckSyncookieIpv6 => tcp_raw_check_syncookie_ipv6,
         _ => return None,
     })
 }
@@ -167,6 +179,7 @@ fn of_skb(helper: HelperId) -> Option<HelperFn> {
         HelperId::SkbGetTunnelOpt => skb_get_tunnel_opt,
         HelperId::SkbSetTunnelOpt => skb_set_tunnel_opt,
         HelperId::SkbGetXfrmState => skb_get_xfrm_state,
+        HelperId::LwtSeg6StoreBytes | HelperId::LwtSeg6AdjustSrh => needs_srh,
         _ => return None,
     })
 }
@@ -300,6 +313,19 @@ entries! {
     skb_get_xfrm_state(to: fill(r3, r4 as u32)) socket::nothing_there(to);
     no_socket() NO_SOCKET;
     needs_socket() socket::needs_socket();
+    needs_srh() socket::needs_srh();
+    tcp_raw_gen_syncookie_ipv4(ip: read(r1, 20), tcp: read(r2, r3 as u32), exec: exec) {
+        syncookie::generate(&syncookie::Ip::v4(ip), tcp, exec.now_ns)
+    };
+    tcp_raw_gen_syncookie_ipv6(ip: read(r1, 40), tcp: read(r2, r3 as u32), exec: exec) {
+        syncookie::generate(&syncookie::Ip::v6(ip), tcp, exec.now_ns)
+    };
+    tcp_raw_check_syncookie_ipv4(ip: read(r1, 20), tcp: read(r2, 20), exec: exec) {
+        syncookie::check(&syncookie::Ip::v4(ip), tcp, exec.now_ns)
+    };
+    tcp_raw_check_syncookie_ipv6(ip: read(r1, 40), tcp: read(r2, 20), exec: exec) {
+        syncookie::check(&syncookie::Ip::v6(ip), tcp, exec.now_ns)
+    };
     xdp_adjust_head(xdp: xdp) xdp::adjust_head(xdp, r2 as i32);
     xdp_adjust_meta(xdp: xdp) xdp::adjust_meta(xdp, r2 as i32);
     xdp_adjust_tail(xdp: xdp) xdp::adjust_tail(xdp, r2 as i32);

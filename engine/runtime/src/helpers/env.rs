@@ -5,10 +5,14 @@ use crate::exec::ExecutionContext;
 /// `bpf_get_prandom_u32`: splitmix64's upper half, so that a seed decides the whole replay.
 pub(super) fn prandom_u32(exec: &mut ExecutionContext) -> u64 {
     exec.prandom = exec.prandom.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut word = exec.prandom;
+    mixed(exec.prandom) >> 32
+}
+
+/// splitmix64's output function: every bit of the word changes half of the result's.
+pub(super) const fn mixed(mut word: u64) -> u64 {
     word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (word ^ word >> 31) >> 32
+    word ^ word >> 31
 }
 
 #[cfg(test)]

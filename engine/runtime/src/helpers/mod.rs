@@ -29,6 +29,7 @@ mod room;
 mod skb;
 mod socket;
 mod strings;
+mod syncookie;
 mod timer;
 mod trace;
 mod vlan;

@@ -1,5 +1,5 @@
-//! Sockets and tunnels, which packets of a capture have none of: helpers 20, 21, 29, 30, 66, 84 to 86, 95, 96, 98, 99,
-//! 124.
+//! Sockets, tunnels and routes, which packets of a capture have none of: helpers 20, 21, 29, 30, 66, 74, 75, 84 to 86,
+//! 95, 96, 98 to 100, 110, 124, 128, 129.
 
 use bpfreplay_uapi::Errno;
 
@@ -43,5 +43,10 @@ pub(super) fn set_tunnel_opt() -> u64 {
 
 /// What a socket is handed to: no program comes here, because no lookup gives it one.
 pub(super) fn needs_socket() -> u64 {
+    Errno::EINVAL.as_ret()
+}
+
+/// `bpf_lwt_seg6_store_bytes`, `bpf_lwt_seg6_adjust_srh`: no route has looked at the packet's segment routing header.
+pub(super) fn needs_srh() -> u64 {
     Errno::EINVAL.as_ret()
 }

@@ -92,7 +92,8 @@ fn fits_program(map: &MapSpec, prog_type: ProgType) -> Checked {
         | ProgType::CgroupSkb
         | ProgType::LwtIn
         | ProgType::LwtOut
-        | ProgType::LwtXmit => false,
+        | ProgType::LwtXmit
+        | ProgType::LwtSeg6local => false,
     };
     let has = |kind| map.special.iter().any(|field| field.kind == kind);
     let refused = if prog_type == ProgType::SocketFilter && has(SpecialKind::SpinLock) {

@@ -119,7 +119,8 @@ fn may_update_sockmap(prog_type: ProgType, helper: HelperId) -> Checked<bool> {
         | ProgType::CgroupSkb
         | ProgType::LwtIn
         | ProgType::LwtOut
-        | ProgType::LwtXmit => refuse!(Invalid, "cannot update sockmap in this context"),
+        | ProgType::LwtXmit
+        | ProgType::LwtSeg6local => refuse!(Invalid, "cannot update sockmap in this context"),
     }
 }
 

@@ -128,7 +128,8 @@ pub(crate) fn writes_packets(prog_type: ProgType) -> bool {
         | ProgType::Tracepoint
         | ProgType::CgroupSkb
         | ProgType::LwtIn
-        | ProgType::LwtOut => false,
+        | ProgType::LwtOut
+        | ProgType::LwtSeg6local => false,
     }
 }
 

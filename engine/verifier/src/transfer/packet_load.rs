@@ -17,7 +17,8 @@ pub(super) fn execute(env: &mut Env<'_>, state: &mut State, index: PacketIndex) 
         | ProgType::CgroupSkb
         | ProgType::LwtIn
         | ProgType::LwtOut
-        | ProgType::LwtXmit => {
+        | ProgType::LwtXmit
+        | ProgType::LwtSeg6local => {
             refuse!(Invalid, "BPF_LD_[ABS|IND] instructions not allowed for this program type")
         }
     }

@@ -24,7 +24,8 @@ pub(super) fn of_program(program: &Program) -> Option<RangeInclusive<i64>> {
         | ProgType::Xdp
         | ProgType::LwtIn
         | ProgType::LwtOut
-        | ProgType::LwtXmit => None,
+        | ProgType::LwtXmit
+        | ProgType::LwtSeg6local => None,
     }
 }
 
