@@ -34,6 +34,7 @@ impl InterpretedProgram {
             name: source.name.clone(),
             prog_type: source.prog_type,
             expected_attach_type: source.expected_attach_type,
+            xdp_has_frags: source.xdp_has_frags,
             jited: false,
             writes_packet: program.facts().writes_packet || program.facts().changes_packet_data,
         };

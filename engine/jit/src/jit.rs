@@ -77,6 +77,7 @@ fn info(verified: &VerifiedProgram) -> ProgramInfo {
         name: program.name.clone(),
         prog_type: program.prog_type,
         expected_attach_type: program.expected_attach_type,
+        xdp_has_frags: program.xdp_has_frags,
         jited: true,
         writes_packet: facts.writes_packet || facts.changes_packet_data,
     }

@@ -125,6 +125,7 @@ impl Object {
                 section: code.name.to_owned(),
                 prog_type: attach.prog_type,
                 expected_attach_type: attach.attach_type,
+                xdp_has_frags: attach.frags,
                 license: license.clone(),
                 insns: linked.insns,
                 maps: Arc::clone(&maps),
@@ -198,7 +199,7 @@ fn slot_attach(functions: &Functions<'_>) -> Attach {
         SectionRole::Programs(attach) => Some(attach),
         SectionRole::Text | SectionRole::Slot { .. } => None,
     });
-    named.unwrap_or(Attach { prog_type: ProgType::SchedCls, attach_type: 0, strict: false })
+    named.unwrap_or(Attach { strict: false, ..Attach::of(ProgType::SchedCls) })
 }
 
 fn notes(elf: &Elf<'_>, functions: &Functions<'_>) -> Vec<Note> {

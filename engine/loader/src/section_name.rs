@@ -23,13 +23,22 @@ pub(crate) enum SectionRole {
     },
 }
 
-/// Program type and `expected_attach_type`.
+/// Program type, `expected_attach_type` and flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Attach {
     pub(crate) prog_type: ProgType,
     pub(crate) attach_type: u32,
+    /// `BPF_F_XDP_HAS_FRAGS`: the section is `xdp.frags` or `xdp.frags/..`.
+    pub(crate) frags: bool,
     /// Whether libbpf 1.x knows the name, too.
     pub(crate) strict: bool,
+}
+
+impl Attach {
+    /// Of programs of a type, as a name libbpf knows says it.
+    pub(crate) const fn of(prog_type: ProgType) -> Attach {
+        Attach { prog_type, attach_type: attach::NONE, frags: false, strict: true }
+    }
 }
 
 /// `enum bpf_attach_type`, the ones named here.
@@ -56,6 +65,9 @@ const EXACT: &[(&str, ProgType, u32)] = &[
     ("xdp", ProgType::Xdp, attach::XDP),
     ("xdp/devmap", ProgType::Xdp, attach::XDP_DEVMAP),
     ("xdp/cpumap", ProgType::Xdp, attach::XDP_CPUMAP),
+    ("xdp.frags", ProgType::Xdp, attach::XDP),
+    ("xdp.frags/devmap", ProgType::Xdp, attach::XDP_DEVMAP),
+    ("xdp.frags/cpumap", ProgType::Xdp, attach::XDP_CPUMAP),
     ("socket", ProgType::SocketFilter, attach::NONE),
     ("cgroup_skb/ingress", ProgType::CgroupSkb, attach::NONE),
     ("cgroup_skb/egress", ProgType::CgroupSkb, attach::CGROUP_INET_EGRESS),
@@ -63,6 +75,7 @@ const EXACT: &[(&str, ProgType, u32)] = &[
     ("lwt_in", ProgType::LwtIn, attach::NONE),
     ("lwt_out", ProgType::LwtOut, attach::NONE),
     ("lwt_xmit", ProgType::LwtXmit, attach::NONE),
+    ("lwt_seg6local", ProgType::LwtSeg6local, attach::NONE),
     ("kprobe", ProgType::Kprobe, attach::NONE),
     ("kretprobe", ProgType::Kprobe, attach::NONE),
     ("tracepoint", ProgType::Tracepoint, attach::NONE),
@@ -85,7 +98,6 @@ const PREFIX: &[(&str, ProgType, u32, bool)] = &[
 
 /// Program types Linux has and this engine has not, by the beginning of their section names.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    ("xdp.frags", "xdp.frags (multi-buffer XDP)"),
     ("kprobe.", "kprobe.multi and kprobe.session"),
     ("kretprobe.", "kretprobe.multi"),
     ("ksyscall", "ksyscall"),
@@ -106,7 +118,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("syscall", "syscall"),
     ("struct_ops", "struct_ops"),
     ("perf_event", "perf_event"),
-    ("lwt_seg6local", "lwt_seg6local"),
     ("flow_dissector", "flow_dissector"),
     ("sockops", "sock_ops"),
     ("sk_skb", "sk_skb"),
@@ -123,9 +134,7 @@ pub(crate) fn role_or(name: &str, explicit: Option<ProgType>) -> Result<SectionR
     let named = role(name);
     match (explicit, &named) {
         (None, _) | (_, Ok(SectionRole::Text | SectionRole::Slot { .. })) => named,
-        (Some(prog_type), _) => {
-            Ok(SectionRole::Programs(Attach { prog_type, attach_type: attach::NONE, strict: true }))
-        }
+        (Some(prog_type), _) => Ok(SectionRole::Programs(Attach::of(prog_type))),
     }
 }
 
@@ -136,8 +145,9 @@ fn role(name: &str) -> Result<SectionRole, LoadErrorKind> {
     }
     // libbpf's "do not load by default"; everything an object has is loaded here.
     let name = name.strip_prefix('?').unwrap_or(name);
+    let frags = name.starts_with("xdp.frags");
     if let Some(&(_, prog_type, attach_type)) = EXACT.iter().find(|(exact, ..)| *exact == name) {
-        return Ok(SectionRole::Programs(Attach { prog_type, attach_type, strict: true }));
+        return Ok(SectionRole::Programs(Attach { prog_type, attach_type, frags, strict: true }));
     }
     if let Some((_, unsupported)) = UNSUPPORTED.iter().find(|(prefix, _)| name.starts_with(prefix)) {
         return Err(LoadErrorKind::UnsupportedProgramType(unsupported));
@@ -145,7 +155,7 @@ fn role(name: &str) -> Result<SectionRole, LoadErrorKind> {
     if let Some(&(_, prog_type, attach_type, strict)) =
         PREFIX.iter().find(|(prefix, ..)| name.starts_with(prefix))
     {
-        return Ok(SectionRole::Programs(Attach { prog_type, attach_type, strict }));
+        return Ok(SectionRole::Programs(Attach { prog_type, attach_type, frags, strict }));
     }
     id_and_slot(name)
         .map(|(map_id, slot)| SectionRole::Slot { map_id, slot })
@@ -188,6 +198,15 @@ mod tests {
         assert_eq!(programs("socket1"), (ProgType::SocketFilter, 0, false));
         assert_eq!(programs("kprobe/__seccomp_filter"), (ProgType::Kprobe, 0, true));
         assert_eq!(programs("?tc"), (ProgType::SchedCls, 0, true));
+        assert_eq!(programs("xdp.frags/devmap"), (ProgType::Xdp, 33, true));
+        assert_eq!(programs("lwt_seg6local"), (ProgType::LwtSeg6local, 0, true));
+    }
+
+    #[test]
+    fn programs_for_fragments() {
+        let frags = |name| matches!(role(name), Ok(SectionRole::Programs(Attach { frags: true, .. })));
+        assert!(frags("xdp.frags") && frags("xdp.frags/cpumap") && frags("xdp.frags_drop"));
+        assert!(!frags("xdp") && !frags("xdp/devmap") && !frags("tc"));
     }
 
     #[test]
@@ -201,10 +220,6 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_named() {
         assert_eq!(role("fentry/x"), Err(LoadErrorKind::UnsupportedProgramType("tracing (fentry)")));
-        assert_eq!(
-            role("xdp.frags"),
-            Err(LoadErrorKind::UnsupportedProgramType("xdp.frags (multi-buffer XDP)"))
-        );
         assert_eq!(role("parser"), Err(LoadErrorKind::UnknownSection));
     }
 }

@@ -19,6 +19,8 @@ pub struct Program {
     pub prog_type: ProgType,
     /// `expected_attach_type`: 0, or for instance 46 for `tcx/ingress`.
     pub expected_attach_type: u32,
+    /// `BPF_F_XDP_HAS_FRAGS`: an XDP program that copes with frames whose linear part is not all of them.
+    pub xdp_has_frags: bool,
     /// The object's licence string.
     pub license: String,
     /// The instructions.
@@ -119,6 +121,7 @@ impl Program {
             section: String::new(),
             prog_type,
             expected_attach_type: 0,
+            xdp_has_frags: false,
             license: "GPL".to_owned(),
             insns,
             maps: Arc::new([]),

@@ -25,6 +25,8 @@ pub struct ProgramInfo {
     pub prog_type: ProgType,
     /// The expected attach type.
     pub expected_attach_type: u32,
+    /// Whether it is an XDP program that copes with fragments.
+    pub xdp_has_frags: bool,
     /// Whether it runs as machine code.
     pub jited: bool,
     /// Whether any instruction or helper of it may write or resize the packet. (What it tail-calls may, too.)

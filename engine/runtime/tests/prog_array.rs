@@ -34,6 +34,7 @@ impl Model {
             name: format!("p{id}"),
             prog_type,
             expected_attach_type: attach,
+            xdp_has_frags: false,
             jited,
             writes_packet: false,
         };
@@ -149,7 +150,8 @@ fn the_first_program_binds_for_good() {
     let jmp = map.prog_array().unwrap();
     assert_eq!(jmp.owner(), None);
     jmp.update(0, Model::tc(), 0).unwrap();
-    let owner = Owner { prog_type: ProgType::SchedCls, jited: true, expected_attach_type: 0 };
+    let owner =
+        Owner { prog_type: ProgType::SchedCls, jited: true, expected_attach_type: 0, xdp_has_frags: false };
     assert_eq!(jmp.owner(), Some(owner));
     for (other, word) in [(act(), "sched_act"), (interpreted(), "interpreted"), (tcx(), "46")] {
         let error = jmp.update(0, other, 0).unwrap_err();

@@ -60,6 +60,7 @@ fn program(
         name: "scripted".to_owned(),
         prog_type: ProgType::SchedCls,
         expected_attach_type: 0,
+        xdp_has_frags: false,
         jited: false,
         writes_packet: false,
     };

@@ -52,6 +52,7 @@ pub fn assemble_program(def: &ProgramDef, maps: &Arc<[MapSpec]>) -> anyhow::Resu
 
     let mut program = Program::new(&def.name, prog_type, assembly.insns.clone());
     program.expected_attach_type = def.attach_type;
+    program.xdp_has_frags = def.frags;
     program.maps = Arc::clone(maps);
     if let Some(license) = &def.license {
         program.license.clone_from(license);

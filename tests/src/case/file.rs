@@ -86,6 +86,9 @@ pub struct ProgramDef {
     /// `expected_attach_type`.
     #[serde(default)]
     pub attach_type: u32,
+    /// `BPF_F_XDP_HAS_FRAGS`.
+    #[serde(default)]
+    pub frags: bool,
     /// The licence; GPL if not stated.
     pub license: Option<String>,
     /// Loaded by a step, not before the first.

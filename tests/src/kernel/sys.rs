@@ -443,6 +443,9 @@ fn object_name(name: &str) -> [u8; 16] {
     out
 }
 
+/// `BPF_F_XDP_HAS_FRAGS`
+const XDP_HAS_FRAGS: u32 = 1 << 5;
+
 /// What `BPF_PROG_LOAD` is asked.
 fn with_load_attr<T>(
     program: &Program,
@@ -462,7 +465,7 @@ fn with_load_attr<T>(
         insn_cnt: insns.len() as u32,
         insns: insns.as_ptr() as u64,
         license: license.as_ptr() as u64,
-        prog_flags,
+        prog_flags: prog_flags | if program.xdp_has_frags { XDP_HAS_FRAGS } else { 0 },
         prog_name: object_name(&program.name),
         expected_attach_type: program.expected_attach_type,
         prog_btf_fd: btf.map_or(0, |fd| fd.as_raw_fd() as u32),

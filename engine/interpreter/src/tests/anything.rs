@@ -131,6 +131,7 @@ fn prepare(insns: &[Insn], maps: &[Arc<Map>]) -> Option<Arc<InterpretedProgram>>
         name: "anything".to_owned(),
         prog_type: ProgType::SchedCls,
         expected_attach_type: 0,
+        xdp_has_frags: false,
         jited: false,
         writes_packet: true,
     };

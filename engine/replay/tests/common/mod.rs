@@ -170,6 +170,7 @@ impl Scripted {
             name: name.to_owned(),
             prog_type: ProgType::SchedCls,
             expected_attach_type: 0,
+            xdp_has_frags: false,
             jited: false,
             writes_packet: false,
         };

@@ -43,6 +43,8 @@ pub struct Owner {
     pub jited: bool,
     /// The expected attach type.
     pub expected_attach_type: u32,
+    /// Whether they cope with fragments (XDP).
+    pub xdp_has_frags: bool,
 }
 
 impl ProgArray {
@@ -244,6 +246,7 @@ fn bind(owner: &mut Option<Owner>, program: &ProgramInfo) -> Result<(), MapError
         prog_type: program.prog_type,
         jited: program.jited,
         expected_attach_type: program.expected_attach_type,
+        xdp_has_frags: program.xdp_has_frags,
     };
     let ours = *owner.get_or_insert(theirs);
     if ours == theirs {
@@ -254,6 +257,9 @@ fn bind(owner: &mut Option<Owner>, program: &ProgramInfo) -> Result<(), MapError
         format!("its type is {}, the array's programs are {}", theirs.prog_type.name(), ours.prog_type.name())
     } else if ours.jited != theirs.jited {
         format!("it is {}, the array's programs are {}", how(theirs.jited), how(ours.jited))
+    } else if ours.xdp_has_frags != theirs.xdp_has_frags {
+        let how = |frags| if frags { "for frames with fragments" } else { "for linear frames" };
+        format!("it is {}, the array's programs are {}", how(theirs.xdp_has_frags), how(ours.xdp_has_frags))
     } else {
         format!(
             "its expected_attach_type is {}, the array's programs have {}",
