@@ -77,6 +77,20 @@ fn every_shipped_object_loads_on_both_engines() {
 }
 
 #[test]
+fn weak_externs_are_compared_with_null() {
+    let object = fixture("weak_externs");
+    for engine in Engine::ALL {
+        let only =
+            |entry: &str| Options { entry: Some(entry.to_owned()), load: Load::Reachable, ..on(engine) };
+        let instance = Instance::load(&object, &only("weak_externs")).expect("what is absent is not called");
+        let (r0, _) = run(&instance, "weak_externs", &tcp_frame());
+        assert_eq!(r0, 1, "{engine}: bpf_iter_num_new is here, the others are not");
+        let refused = Instance::load(&object, &only("calls_what_is_absent")).expect_err("it is called");
+        assert!(refused.to_string().contains("invalid func unknown#2002000000"), "{engine}: {refused}");
+    }
+}
+
+#[test]
 fn values_and_overrides() {
     let object = parsers(bpfreplay_parsers::PARSER_DPA.bytes);
     for engine in Engine::ALL {

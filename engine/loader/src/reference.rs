@@ -7,6 +7,8 @@
 //!   R_BPF_64_64     ld_imm64   code + addend    src 4, imm = distance to the function, once linked
 //!   R_BPF_64_32     call       code + addend    src 1, imm = distance to the function, once linked
 //!   R_BPF_64_32     call       an extern        src 2, imm = our number of the kernel function
+//!   R_BPF_64_64     ld_imm64   such an extern   a number that is not 0: programs compare it with NULL
+//!   both                       a weak extern    that is not here: 0, and a call that is refused where it is reached
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -15,7 +17,7 @@ use bpfreplay_btf::Btf;
 use bpfreplay_isa::{Class, Insn};
 use bpfreplay_uapi::Kfunc;
 
-use crate::elf::{Elf, R_BPF_64_32, R_BPF_64_64, Relocation, Symbol, SymbolPlace};
+use crate::elf::{Binding, Elf, R_BPF_64_32, R_BPF_64_64, Relocation, Symbol, SymbolPlace};
 use crate::error::{LoadError, LoadErrorKind};
 use crate::function::{Code, Function, Functions, SLOT};
 use crate::maps::{Maps, is_map_section};
@@ -32,6 +34,14 @@ const PSEUDO_MAP: u8 = 1;
 const PSEUDO_MAP_VALUE: u8 = 2;
 /// Source of an `ld_imm64` of a function's address (`BPF_PSEUDO_FUNC`).
 const PSEUDO_FUNC: u8 = 4;
+
+/// Source of an `ld_imm64` of a number.
+const NUMBER: u8 = 0;
+/// Source of a call to a helper.
+const HELPER: u8 = 0;
+/// The helper that a call of a kernel function turns into that is weak and not here: none (libbpf:
+/// `POISON_CALL_KFUNC_BASE`).
+const ABSENT_KFUNC: i32 = 2_002_000_000;
 
 /// The calls and function addresses of an object; references to maps and data are in the instructions already.
 pub(crate) struct References {
@@ -114,7 +124,10 @@ impl References {
                         let first = &mut functions.code[code].insns[slot as usize];
                         *first = with_src(insn, PSEUDO_FUNC, 0);
                     }
-                    Target::Kfunc(_) => return Err(fail(LoadErrorKind::Ksym(symbol.name.to_owned()))),
+                    Target::Kfunc(kfunc) => {
+                        functions.code[code].set_number(slot as usize, kfunc.id());
+                    }
+                    Target::Absent => functions.code[code].set_number(slot as usize, 0),
                     Target::Map(map) => {
                         let first = &mut functions.code[code].insns[slot as usize];
                         *first = with_src(insn, PSEUDO_MAP, map as i32);
@@ -139,6 +152,10 @@ impl References {
                         self.kfuncs.insert((code, slot));
                         let id = kfunc.id() as i32;
                         functions.code[code].insns[slot as usize] = with_src(insn, PSEUDO_KFUNC_CALL, id);
+                        Ok(())
+                    }
+                    Target::Absent => {
+                        functions.code[code].insns[slot as usize] = with_src(insn, HELPER, ABSENT_KFUNC);
                         Ok(())
                     }
                     Target::Map(_) | Target::Data { .. } => Err(fail(bad_reference(elf, symbol))),
@@ -201,9 +218,17 @@ fn preset_sources(code: &Code<'_>) -> Vec<(u64, LoadError)> {
 /// What a relocation points at.
 enum Target {
     Map(usize),
-    Data { map: usize, offset: i32 },
-    Function { section: usize, slot: i64 },
+    Data {
+        map: usize,
+        offset: i32,
+    },
+    Function {
+        section: usize,
+        slot: i64,
+    },
     Kfunc(Kfunc),
+    /// Declared weak, and not to be had: the program copes.
+    Absent,
 }
 
 /// How the instruction uses it: the addend of a call counts slots from the next one, that of a load bytes.
@@ -270,7 +295,10 @@ fn function_at(
 /// What is declared here and lies in the kernel: of that the engine has some functions.
 fn external(btf: Option<&Btf>, symbol: &Symbol<'_>, usage: Use) -> Result<Target, LoadErrorKind> {
     match (undefined(btf, symbol, usage), Kfunc::from_name(symbol.name)) {
-        (LoadErrorKind::Kfunc(_), Some(kfunc)) => Ok(Target::Kfunc(kfunc)),
+        (LoadErrorKind::Kfunc(_) | LoadErrorKind::Ksym(_), Some(kfunc)) => Ok(Target::Kfunc(kfunc)),
+        (LoadErrorKind::Kfunc(_) | LoadErrorKind::Ksym(_), None) if symbol.binding == Binding::Weak => {
+            Ok(Target::Absent)
+        }
         (error, _) => Err(error),
     }
 }
@@ -297,6 +325,14 @@ fn bad_reference(elf: &Elf<'_>, symbol: &Symbol<'_>) -> LoadErrorKind {
 
 fn bad_reference_in(section: &str, symbol: &Symbol<'_>) -> LoadErrorKind {
     LoadErrorKind::BadReference { symbol: symbol.name.to_owned(), section: section.to_owned() }
+}
+
+impl Code<'_> {
+    /// Makes the `ld_imm64` in two slots one of a number.
+    fn set_number(&mut self, slot: usize, number: u32) {
+        self.insns[slot] = with_src(self.insns[slot], NUMBER, number.cast_signed());
+        self.insns[slot + 1].imm = 0;
+    }
 }
 
 fn with_src(insn: Insn, src: u8, imm: i32) -> Insn {

@@ -210,6 +210,20 @@ fn what_is_not_supported_is_refused_by_name() {
     assert_eq!(kind("arena"), LoadErrorKind::Map { map: "arena".to_owned(), problem: arena });
 }
 
+/// As libbpf has it: what is weak and absent is NULL, and a call of it is one of a helper that nobody has.
+#[test]
+fn weak_externs_that_are_absent_are_null() {
+    let object = load("weak_externs");
+    let program = &object.programs[0];
+    let [there, no_function, no_variable] = wide(program, 0)[..] else { panic!("three addresses") };
+    assert_ne!(there, (0, 0), "this engine has bpf_iter_num_new");
+    assert_eq!((no_function, no_variable), ((0, 0), (0, 0)));
+    for program in &object.programs {
+        let calls = program.insns.iter().filter(|insn| insn.opcode == 0x85);
+        assert_eq!(calls.map(|insn| (insn.src(), insn.imm)).collect::<Vec<_>>(), [(0, 2_002_000_000)]);
+    }
+}
+
 #[test]
 fn bad_values_are_refused() {
     let problem = |name: &str| match refused(name).kind {
