@@ -58,7 +58,7 @@ impl Machine<'_> {
         for (reg, arg) in Reg::ARGS.into_iter().zip(args) {
             self.set(reg, arg);
         }
-        let r0 = self.function(program, function, depth + 1)?;
+        let r0 = self.function(program, function, depth + 1)?.returned(program, at)?;
         for (reg, value) in Reg::CALLEE_SAVED.into_iter().zip(saved) {
             self.set(reg, value);
         }

@@ -67,6 +67,11 @@ impl Code {
         self.callbacks.binary_search(&step).is_ok().then_some(step)
     }
 
+    /// The step that is at an xlated slot.
+    pub(crate) fn step_at(&self, slot: u32) -> Option<u32> {
+        self.slots.binary_search(&slot).ok().map(|step| step as u32)
+    }
+
     /// The xlated slot of a step; for the one after the last, the end of the program.
     pub(crate) fn slot(&self, index: u32) -> u32 {
         let end = || self.slots.last().map_or(0, |last| last + 1);
@@ -128,7 +133,7 @@ fn link(
         {
             Err(PrepareError::UnknownHelper { pc, id })
         }
-        Instruction::Call(CallTarget::Kfunc(id)) if Kfunc::from_id(id as u32).and_then(kfunc).is_none() => {
+        Instruction::Call(CallTarget::Kfunc(id)) if !is_there(Kfunc::from_id(id as u32)) => {
             unsupported("a call of a kernel function this engine does not have")
         }
         Instruction::Alu { .. }
@@ -146,6 +151,11 @@ fn link(
         | Instruction::TailCall
         | Instruction::Exit => Ok(instruction),
     }
+}
+
+/// Whether there is a kernel function; throwing is the machine's.
+fn is_there(found: Option<Kfunc>) -> bool {
+    found == Some(Kfunc::Throw) || found.and_then(kfunc).is_some()
 }
 
 /// The register an instruction names as its result.

@@ -33,6 +33,26 @@ enum Exit {
     Return(u64),
     /// In another program, which takes over its frame.
     TailCall(Arc<dyn Executable>),
+    /// With all functions of its program, by this cookie.
+    Throw(u64),
+}
+
+/// How a function is left by its frame.
+pub(crate) enum Left {
+    /// With r0.
+    Returned(u64),
+    /// Its program is thrown out of, by this cookie.
+    Thrown(u64),
+}
+
+impl Left {
+    /// r0, where nothing can be thrown.
+    pub(crate) fn returned(self, program: &InterpretedProgram, at: u32) -> Result<u64, Fault> {
+        match self {
+            Left::Returned(r0) => Ok(r0),
+            Left::Thrown(_) => Err(program.fault(at, FaultKind::BadInstruction)),
+        }
+    }
 }
 
 impl Machine<'_> {
@@ -45,7 +65,7 @@ impl Machine<'_> {
     ) -> u64 {
         Machine::within(program, Some(context), batch, step_limit, |machine| {
             machine.set(Reg::R1, machine.memory.context_address());
-            machine.function(program, 0, 0)
+            machine.function(program, 0, 0)?.returned(program, 0)
         })
     }
 
@@ -66,7 +86,7 @@ impl Machine<'_> {
             for (reg, arg) in Reg::ARGS.into_iter().zip(args) {
                 machine.set(reg, arg);
             }
-            machine.function(program, start, 0)
+            machine.function(program, start, 0)?.returned(program, start)
         });
     }
 
@@ -109,19 +129,26 @@ impl Machine<'_> {
         program: &InterpretedProgram,
         start: u32,
         depth: usize,
-    ) -> Result<u64, Fault> {
+    ) -> Result<Left, Fault> {
         let caller_fp = self.get(Reg::FP);
         let fp = self.memory.push_frame().map_err(|kind| program.fault(start, kind))?;
         self.set(Reg::FP, fp);
         let mut exit = self.execute(program, start, depth)?;
-        let r0 = loop {
+        if start == 0 {
+            exit = self.catch(program, exit)?;
+        }
+        let left = loop {
             match exit {
-                Exit::Return(r0) => break r0,
+                Exit::Return(r0) => break Left::Returned(r0),
+                Exit::Throw(cookie) => break Left::Thrown(cookie),
                 Exit::TailCall(target) => {
                     // The frames of a program are counted from its own entry, and only those it may touch.
                     let floor = self.memory.raise_floor();
                     exit = match interpreted(&*target) {
-                        Some(next) => self.execute(next, 0, 0)?,
+                        Some(next) => {
+                            let exit = self.execute(next, 0, 0)?;
+                            self.catch(next, exit)?
+                        }
                         None => return Err(program.fault(start, FaultKind::BadArgument(2))),
                     };
                     self.memory.restore_floor(floor);
@@ -130,7 +157,16 @@ impl Machine<'_> {
         };
         self.memory.pop_frame();
         self.set(Reg::FP, caller_fp);
-        Ok(r0)
+        Ok(left)
+    }
+
+    /// What leaves a program by its entry function's frame: a cookie that was thrown goes to the exception callback,
+    /// or is r0 (linux: bpf_throw()).
+    fn catch(&mut self, program: &InterpretedProgram, exit: Exit) -> Result<Exit, Fault> {
+        let Exit::Throw(cookie) = exit else { return Ok(exit) };
+        let Some(callback) = program.exception_callback() else { return Ok(Exit::Return(cookie)) };
+        self.set(Reg::R1, cookie);
+        self.function(program, callback, 1)?.returned(program, callback).map(Exit::Return)
     }
 
     /// Takes instructions from `start` until the function is left.
@@ -222,6 +258,9 @@ impl Machine<'_> {
                 }
                 Instruction::Call(CallTarget::Kfunc(id)) => {
                     let kfunc = Kfunc::from_id(id as u32).ok_or_else(|| fault(FaultKind::BadInstruction))?;
+                    if kfunc == Kfunc::Throw {
+                        return Ok(Exit::Throw(self.get(Reg::R1)));
+                    }
                     let args = Reg::ARGS.map(|reg| self.get(reg));
                     let r0 = self.memory.call_kfunc(program.maps(), kfunc, args, self.exec).map_err(fault)?;
                     self.set(Reg::R0, r0);
@@ -232,7 +271,10 @@ impl Machine<'_> {
                         return Err(fault(FaultKind::CallDepth));
                     }
                     let saved = Reg::CALLEE_SAVED.map(|reg| self.get(reg));
-                    let r0 = self.function(program, step.target, depth + 1)?;
+                    let r0 = match self.function(program, step.target, depth + 1)? {
+                        Left::Returned(r0) => r0,
+                        Left::Thrown(cookie) => return Ok(Exit::Throw(cookie)),
+                    };
                     for (reg, value) in Reg::CALLEE_SAVED.into_iter().zip(saved) {
                         self.set(reg, value);
                     }

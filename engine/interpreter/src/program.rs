@@ -18,6 +18,8 @@ pub struct InterpretedProgram {
     info: ProgramInfo,
     code: Code,
     maps: Box<[Arc<Map>]>,
+    /// The step at which the function begins that is handed what is thrown.
+    exception_callback: Option<u32>,
     step_limit: u64,
 }
 
@@ -38,7 +40,10 @@ impl InterpretedProgram {
             jited: false,
             writes_packet: program.facts().writes_packet || program.facts().changes_packet_data,
         };
-        InterpretedProgram::of_xlated(info, &without_budgets(program), maps, step_limit)
+        let mut prepared = InterpretedProgram::of_xlated(info, &without_budgets(program), maps, step_limit)?;
+        let callback = program.facts().exception_callback;
+        prepared.exception_callback = callback.and_then(|slot| prepared.code.step_at(slot));
+        Ok(prepared)
     }
 
     /// Of instructions that nobody verified.
@@ -52,6 +57,7 @@ impl InterpretedProgram {
             code: Code::new(xlated, maps, ContextKind::of(info.prog_type))?,
             maps: maps.into(),
             info,
+            exception_callback: None,
             step_limit,
         })
     }
@@ -59,6 +65,11 @@ impl InterpretedProgram {
     #[inline]
     pub(crate) fn code(&self) -> &Code {
         &self.code
+    }
+
+    /// The step at which its exception callback begins.
+    pub(crate) fn exception_callback(&self) -> Option<u32> {
+        self.exception_callback
     }
 
     #[inline]

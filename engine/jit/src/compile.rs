@@ -6,7 +6,7 @@ use bpfreplay_uapi::{HelperId, Kfunc};
 use bpfreplay_verifier::VerifiedProgram;
 use dynasmrt::DynamicLabel;
 
-use crate::emit::{alu, atomic, call, jump, ld_abs, lookup, mem, tail_call};
+use crate::emit::{alu, atomic, call, jump, ld_abs, lookup, mem, tail_call, throw};
 use crate::error::JitError;
 use crate::fuse::{Fused, fuse};
 use crate::link::Link;
@@ -41,6 +41,9 @@ pub(crate) fn compile(
     let mut offsets = Vec::with_capacity(slots + 1);
 
     tail_call::record_program(&mut compiler.asm, id);
+    if program.facts().throws {
+        throw::enter(&mut compiler.asm);
+    }
     let targets = targets(&instructions, slots);
     let mut rest = &instructions[..];
     while let [(pc, instruction), ..] = *rest {
@@ -190,6 +193,10 @@ impl Compiler<'_> {
                 let subprog = self.target(pc, instruction, off)?;
                 call::local(&mut self.asm, subprog, self.live.after(pc));
                 self.restore_count();
+            }
+            CallTarget::Kfunc(id) if Kfunc::from_id(id as u32) == Some(Kfunc::Throw) => {
+                let callback = self.plan.facts.exception_callback;
+                throw::throw(&mut self.asm, callback.map(|slot| self.labels[slot as usize]));
             }
             CallTarget::Kfunc(id) => {
                 let Some(function) = Kfunc::from_id(id as u32).and_then(helpers::kfunc) else {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bpfreplay_btf::Btf;
+use bpfreplay_btf::{Btf, FuncLinkage, Kind};
 use bpfreplay_isa::Insn;
-use bpfreplay_program::{FuncInfo, LineInfo};
+use bpfreplay_program::{ExceptionCallback, FuncInfo, LineInfo};
 use bpfreplay_uapi::ProgType;
 use bpfreplay_uapi::limits::MAX_INSNS;
 
@@ -34,6 +34,7 @@ pub(crate) struct Linked {
     pub(crate) insns: Vec<Insn>,
     pub(crate) funcs: Vec<FuncInfo>,
     pub(crate) lines: Vec<LineInfo>,
+    pub(crate) exception_callback: ExceptionCallback,
 }
 
 impl<'a> Linker<'a> {
@@ -47,18 +48,62 @@ impl<'a> Linker<'a> {
 
     /// Links the program that starts with this function.
     pub(crate) fn link(&mut self, entry: usize, prog_type: ProgType) -> Result<Linked, LoadError> {
-        let layout = self.lay_out(entry)?;
+        let mut layout = Layout { order: Vec::new(), start: HashMap::new(), len: 0 };
+        self.lay_out(&mut layout, entry)?;
+        let callback = self.exception_callback(entry)?;
+        if let Some(Ok(callback)) = callback {
+            // Nobody calls it, so that it may not be there yet.
+            self.lay_out(&mut layout, callback)?;
+        }
         let insns = self.patch(&layout)?;
         let funcs = self.func_info(&layout, prog_type)?;
         let lines = self.line_info(&layout)?;
-        Ok(Linked { insns, funcs, lines })
+        let exception_callback = match callback {
+            Some(Ok(callback)) if !funcs.is_empty() => {
+                let at = layout.order.iter().position(|&index| index == callback);
+                ExceptionCallback::Function(at.unwrap_or_default() as u32)
+            }
+            Some(Err(message)) => ExceptionCallback::Invalid(message),
+            Some(Ok(_)) | None => ExceptionCallback::None,
+        };
+        Ok(Linked { insns, funcs, lines, exception_callback })
     }
 
-    /// The functions reached from `entry` with their first slots, callees behind their first caller, depth first:
+    /// The function that the tags of a program name for what it throws; what is wrong with them in the kernel's words
+    /// (linux: bpf_find_exception_callback_insn_off()).
+    fn exception_callback(&self, entry: usize) -> Result<Option<Result<usize, String>>, LoadError> {
+        let Some((btf, ext)) = self.types else { return Ok(None) };
+        let record = |function: &Function<'_>| {
+            ext.func_at(self.functions.code[function.code].name, function.start * SLOT)
+        };
+        let Some(main) = record(&self.functions.all[entry]) else { return Ok(None) };
+        let mut names =
+            btf.decl_tags(main.type_id, None).filter_map(|tag| tag.strip_prefix("exception_callback:"));
+        let Some(name) = names.next() else { return Ok(None) };
+        if names.next().is_some() {
+            return Ok(Some(Err("multiple exception callback tags for main subprog".to_owned())));
+        }
+        let named = self.functions.all.iter().position(|function| function.name == name);
+        let Some((index, record)) = named.and_then(|at| Some((at, record(&self.functions.all[at])?))) else {
+            return Ok(Some(Err(format!("exception callback '{name}' could not be found in BTF"))));
+        };
+        let linkage = match btf.get(record.type_id)?.kind {
+            Kind::Func { linkage, .. } => linkage,
+            _ => FuncLinkage::Static,
+        };
+        if linkage != FuncLinkage::Global {
+            return Ok(Some(Err(format!("exception callback '{name}' must have global linkage"))));
+        }
+        Ok(Some(Ok(index)))
+    }
+
+    /// Appends the functions reached from `entry` with their first slots, callees behind their first caller, depth first:
     /// the order libbpf appends them in.
-    fn lay_out(&mut self, entry: usize) -> Result<Layout, LoadError> {
-        let mut layout = Layout { order: Vec::new(), start: HashMap::new(), len: 0 };
-        self.append(&mut layout, entry)?;
+    fn lay_out(&mut self, layout: &mut Layout, entry: usize) -> Result<(), LoadError> {
+        if layout.start.contains_key(&entry) {
+            return Ok(());
+        }
+        self.append(layout, entry)?;
         // What is being walked, innermost last: a function and the slot to go on at.
         let mut walk = vec![(entry, 0u64)];
         while let Some((index, slot)) = walk.pop() {
@@ -69,11 +114,11 @@ impl<'a> Linker<'a> {
             });
             if let Some((slot, callee)) = next {
                 walk.push((index, slot + 1));
-                self.append(&mut layout, callee)?;
+                self.append(layout, callee)?;
                 walk.push((callee, 0));
             }
         }
-        Ok(layout)
+        Ok(())
     }
 
     fn append(&mut self, layout: &mut Layout, index: usize) -> Result<(), LoadError> {

@@ -132,6 +132,7 @@ impl Object {
                 funcs: linked.funcs,
                 lines: linked.lines,
                 btf: btf_bytes.clone(),
+                exception_callback: linked.exception_callback,
             }));
         }
         Ok(Object { programs, maps, license, btf: btf_bytes, notes })

@@ -13,4 +13,4 @@ mod map_spec;
 mod program;
 
 pub use map_spec::{MapContent, MapSpec, SpecialField, SpecialKind};
-pub use program::{ArgKind, FuncInfo, LineInfo, Linkage, Program, ReturnKind};
+pub use program::{ArgKind, ExceptionCallback, FuncInfo, LineInfo, Linkage, Program, ReturnKind};

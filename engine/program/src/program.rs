@@ -34,6 +34,20 @@ pub struct Program {
     pub lines: Vec<LineInfo>,
     /// The object's `.BTF`, fit for `BPF_BTF_LOAD`.
     pub btf: Option<Arc<[u8]>>,
+    /// What becomes of what `bpf_throw` throws.
+    pub exception_callback: ExceptionCallback,
+}
+
+/// Who is handed the cookie of `bpf_throw`, by the tag `exception_callback:NAME` of the entry function.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum ExceptionCallback {
+    /// Nobody: it is what the program returns.
+    #[default]
+    None,
+    /// The function with this index in `funcs`.
+    Function(u32),
+    /// The tags say nothing that Linux takes, in its words.
+    Invalid(String),
 }
 
 /// One function of a program: what BTF says of it.
@@ -128,6 +142,7 @@ impl Program {
             funcs: Vec::new(),
             lines: Vec::new(),
             btf: None,
+            exception_callback: ExceptionCallback::None,
         }
     }
 

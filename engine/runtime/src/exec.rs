@@ -37,6 +37,8 @@ pub struct ExecutionContext {
     pub stack: Range<u64>,
     /// How helpers call functions of a jited program; set by the engine.
     pub call_back: Option<CallBack>,
+    /// Where on the stack the program that runs, if it can throw, is left from: jitted code's own.
+    pub boundary: u64,
     /// Timers this worker started.
     pub timers: TimerQueue,
     /// Frames of interpreted runs.
@@ -126,6 +128,7 @@ impl ExecutionContext {
             redirect: None,
             stack: 0..0,
             call_back: None,
+            boundary: 0,
             timers: TimerQueue::default(),
             frames: Stack::new(),
             fault: None,

@@ -80,6 +80,7 @@ kfuncs! {
     DynptrFromSkbRdonly 13 "bpf_dynptr_from_skb_rdonly" (TrustedCtx, Scalar, NewDynptr);
     DynptrCopy 14 "bpf_dynptr_copy" (Dynptr, Scalar, Dynptr, Scalar, Scalar);
     DynptrMemset 15 "bpf_dynptr_memset" (Dynptr, Scalar, Scalar, Scalar);
+    Throw 32 "bpf_throw" (Scalar);
 }
 
 impl Kfunc {
@@ -92,7 +93,7 @@ impl Kfunc {
     /// Whether it returns anything.
     #[must_use]
     pub const fn returns(self) -> bool {
-        !matches!(self, Kfunc::IterNumDestroy)
+        !matches!(self, Kfunc::IterNumDestroy | Kfunc::Throw)
     }
 
     /// Whether programs of the type may call it (the kernel's `BTF_KFUNCS` sets by program type).
@@ -114,7 +115,8 @@ impl Kfunc {
             | Kfunc::DynptrSize
             | Kfunc::DynptrClone
             | Kfunc::DynptrCopy
-            | Kfunc::DynptrMemset => true,
+            | Kfunc::DynptrMemset
+            | Kfunc::Throw => true,
         }
     }
 }

@@ -23,6 +23,9 @@ pub(crate) fn collect(code: &Code, env: &Env<'_>, xlated: &Xlated) -> (Vec<Subpr
             facts.map_accesses.push(MapAccess { pc: at, map, key: note.key.always() });
         }
     }
+    facts.throws = env.throws;
+    facts.exception_callback =
+        code.exception_callback.map(|index| xlated.new_pc[code.functions[index].start]);
     (subprogs(code, env, xlated), facts)
 }
 

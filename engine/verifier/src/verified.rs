@@ -52,6 +52,10 @@ pub struct Facts {
     pub tail_calls: Vec<TailCallSite>,
     /// Helper calls whose map is the same on every path.
     pub map_accesses: Vec<MapAccess>,
+    /// Whether it can throw (`bpf_throw`).
+    pub throws: bool,
+    /// Where the function begins that is handed what is thrown; none: the program returns it.
+    pub exception_callback: Option<u32>,
     /// Instructions processed over all paths, the kernel's measure of complexity.
     pub insns_processed: u32,
 }

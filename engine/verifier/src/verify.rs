@@ -77,7 +77,7 @@ fn judge(program: &Program, options: &Options<'_>, log: &mut Log) -> Judged<Acce
     env.explore(main, 0)?;
     explore_globals(&mut env)?;
     env.leave_out_needless_spills();
-    check::depth::check(&code, &env.stack_depth, &env.async_callbacks).map_err(whole)?;
+    check::depth::check(&env).map_err(whole)?;
 
     let context = ContextKind::of(program.prog_type);
     let xlated = rewrite::rewrite(&code, &env, options.layout, context).map_err(whole)?;
@@ -101,13 +101,27 @@ fn explore_globals(env: &mut Env<'_>) -> Judged {
         let start = env.code.functions[next].start;
         let name = env.program.funcs.get(next).map_or("", |info| &info.name);
         env.log.validating(name, next);
-        let mut frame = Frame::new(FrameKind::Global, next as u32, 0);
+        let is_callback = env.code.exception_callback == Some(next);
+        let kind = if is_callback { FrameKind::Exception } else { FrameKind::Global };
+        let mut frame = Frame::new(kind, next as u32, 0);
         if let Some(info) = env.program.funcs.get(next) {
+            if is_callback {
+                exception_callback(info).map_err(|refusal| (refusal.at(start), Circumstances::default()))?;
+            }
             arguments(env, &mut frame, info)
                 .map_err(|refusal| (refusal.at(start), Circumstances::default()))?;
         }
         env.explore(State::new(frame, start as u32), start)?;
         env.log.is_safe(name, next);
+    }
+    Ok(())
+}
+
+/// What a function must be to be handed what is thrown (linux: do_check_common()).
+fn exception_callback(info: &FuncInfo) -> Checked {
+    check::global_args::prototype(info)?;
+    if info.args != [ArgKind::Scalar] {
+        refuse!(Invalid, "exception cb only supports single integer argument");
     }
     Ok(())
 }

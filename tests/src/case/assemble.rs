@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use bpfreplay_isa::{CallTarget, Imm64, Instruction, Symbols, assemble, decode_program};
-use bpfreplay_program::{ArgKind, FuncInfo, Linkage, MapContent, MapSpec, Program, ReturnKind};
+use bpfreplay_program::{
+    ArgKind, ExceptionCallback, FuncInfo, Linkage, MapContent, MapSpec, Program, ReturnKind,
+};
 use bpfreplay_uapi::{HelperId, Kfunc, MapType, ProgType};
 
 use super::btf;
@@ -58,7 +60,11 @@ pub fn assemble_program(def: &ProgramDef, maps: &Arc<[MapSpec]>) -> anyhow::Resu
         program.license.clone_from(license);
     }
 
-    let starts = function_starts(&program)?;
+    let mut starts = function_starts(&program)?;
+    if let Some(label) = &def.exception_callback {
+        let at = assembly.labels.iter().find(|(name, _)| *name == *label).map(|(_, at)| *at);
+        starts.insert(at.with_context(|| format!("{}: no label {label}", def.name))?);
+    }
     let name_of =
         |slot: usize| assembly.labels.iter().find(|(_, at)| *at == slot).map(|(name, _)| name.clone());
     let names: Vec<String> = starts
@@ -79,8 +85,18 @@ pub fn assemble_program(def: &ProgramDef, maps: &Arc<[MapSpec]>) -> anyhow::Resu
             name,
             linkage: if at == 0 || def.globals.contains(name) { Linkage::Global } else { Linkage::Static },
             returns: def.returns.get(name).copied().unwrap_or_default(),
+            catches: def.exception_callback.as_ref() == Some(name),
         })
         .collect();
+    if let Some(at) = funcs.iter().position(|func| func.catches) {
+        program.exception_callback = match funcs[at].linkage {
+            Linkage::Global => ExceptionCallback::Function(at as u32),
+            Linkage::Static => {
+                let message = format!("exception callback '{}' must have global linkage", funcs[at].name);
+                ExceptionCallback::Invalid(message)
+            }
+        };
+    }
     program.btf = Some(btf::functions(&funcs).into());
     program.funcs = starts
         .iter()
@@ -95,7 +111,7 @@ pub fn assemble_program(def: &ProgramDef, maps: &Arc<[MapSpec]>) -> anyhow::Resu
                 Returns::Pointer => ReturnKind::Other,
                 Returns::Void => ReturnKind::Void,
             },
-            args: vec![ArgKind::Ctx],
+            args: vec![if func.catches { ArgKind::Scalar } else { ArgKind::Ctx }],
             btf_id: btf::FIRST_FUNC + at as u32,
         })
         .collect();

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   [1] INT int   [2] STRUCT __sk_buff {}   [3] PTR 2   [4] INT long   [5] ENUM { ZERO }
-//!   [6..=10] FUNC_PROTO r (ctx: 3), r one of int, long, enum, pointer, void   [11..] FUNC, one a function
+//!   [6..=10] FUNC_PROTO r (ctx: 3), r one of int, long, enum, pointer, void
+//!   [11..=15] the same, r (cookie: 4)   [16..] FUNC, one a function, then the entry's DECL_TAG, if there is one
 //! ```
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use bpfreplay_program::{Linkage, MapSpec, SpecialField, SpecialKind};
 use super::file::Returns;
 
 /// Id of the first function.
-pub(super) const FIRST_FUNC: u32 = 11;
+pub(super) const FIRST_FUNC: u32 = 16;
 
 const INT: u32 = 1;
 const CTX: u32 = 3;
@@ -28,6 +29,7 @@ const KIND_STRUCT: u32 = 4;
 const KIND_ENUM: u32 = 6;
 const KIND_FUNC: u32 = 12;
 const KIND_FUNC_PROTO: u32 = 13;
+const KIND_DECL_TAG: u32 = 17;
 const INT_SIGNED: u32 = 1 << 24;
 /// `sizeof(struct __sk_buff)`.
 const SK_BUFF_SIZE: u32 = 192;
@@ -37,12 +39,14 @@ pub(super) struct Func<'a> {
     pub(super) name: &'a str,
     pub(super) linkage: Linkage,
     pub(super) returns: Returns,
+    /// Whether it is handed what the program throws: a number, not the context.
+    pub(super) catches: bool,
 }
 
 /// BTF in which function `n` of `funcs` has id `FIRST_FUNC + n` and takes the context.
 pub(super) fn functions(funcs: &[Func<'_>]) -> Vec<u8> {
     let mut strings = vec![0u8];
-    let mut string = |text: &str| {
+    let mut string = |text: &str| -> u32 {
         let at = strings.len() as u32;
         strings.extend_from_slice(text.as_bytes());
         strings.push(0);
@@ -55,8 +59,10 @@ pub(super) fn functions(funcs: &[Func<'_>]) -> Vec<u8> {
     types.extend([string("long"), KIND_INT << 24, 8, INT_SIGNED | 64]);
     types.extend([string("answer"), KIND_ENUM << 24 | 1, 4, string("ZERO"), 0]);
     let ctx = string("ctx");
-    for returns in [INT, LONG, ENUM, CTX, 0] {
-        types.extend([0, KIND_FUNC_PROTO << 24 | 1, returns, ctx, CTX]);
+    for (name, takes) in [(ctx, CTX), (string("cookie"), LONG)] {
+        for returns in [INT, LONG, ENUM, CTX, 0] {
+            types.extend([0, KIND_FUNC_PROTO << 24 | 1, returns, name, takes]);
+        }
     }
     for func in funcs {
         let linkage = match func.linkage {
@@ -70,7 +76,12 @@ pub(super) fn functions(funcs: &[Func<'_>]) -> Vec<u8> {
             Returns::Pointer => 3,
             Returns::Void => 4,
         };
+        let proto = if func.catches { proto + 5 } else { proto };
         types.extend([string(func.name), KIND_FUNC << 24 | linkage, FIRST_PROTO + proto]);
+    }
+    for func in funcs.iter().filter(|func| func.catches) {
+        let tag = string(&format!("exception_callback:{}", func.name));
+        types.extend([tag, KIND_DECL_TAG << 24, FIRST_FUNC, u32::MAX]);
     }
 
     blob(&types, &strings)

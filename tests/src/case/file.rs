@@ -97,6 +97,8 @@ pub struct ProgramDef {
     /// What subprograms return, by label: `int` if not stated, or `long`, `enum`, `pointer`, `void`.
     #[serde(default)]
     pub returns: BTreeMap<String, Returns>,
+    /// Label of the function that is handed what the program throws; it takes a number.
+    pub exception_callback: Option<String>,
     /// Labels of subprograms that are global; the others are static.
     #[serde(default)]
     pub globals: Vec<String>,

@@ -44,6 +44,8 @@ pub struct VerifierCase {
     /// What subprograms return, by label; `int` if not stated.
     #[serde(default)]
     pub returns: BTreeMap<String, Returns>,
+    /// Label of the function that is handed what the program throws.
+    pub exception_callback: Option<String>,
     /// Labels of subprograms that are global.
     #[serde(default)]
     pub globals: Vec<String>,
@@ -88,6 +90,7 @@ pub fn verifier_program(case: &VerifierCase) -> Program {
                 prog_type: case.prog_type.clone(),
                 attach_type: case.attach_type.unwrap_or(0),
                 returns: case.returns.clone(),
+                exception_callback: case.exception_callback.clone(),
                 globals: case.globals.clone(),
                 ..ProgramDef::new("case", code)
             };

@@ -11,6 +11,7 @@ pub(crate) mod lookup;
 pub(crate) mod mem;
 pub(crate) mod shift;
 pub(crate) mod tail_call;
+pub(crate) mod throw;
 
 use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_FRAME_EXTRA};
 

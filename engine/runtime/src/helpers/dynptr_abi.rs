@@ -37,7 +37,9 @@ pub(super) fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
         Kfunc::DynptrClone => dynptr_clone,
         Kfunc::DynptrCopy => dynptr_copy,
         Kfunc::DynptrMemset => dynptr_memset,
-        Kfunc::IterNumNew | Kfunc::IterNumNext | Kfunc::IterNumDestroy => return None,
+        Kfunc::IterNumNew | Kfunc::IterNumNext | Kfunc::IterNumDestroy | Kfunc::Throw => {
+            return None;
+        }
     })
 }
 

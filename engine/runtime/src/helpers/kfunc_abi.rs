@@ -29,6 +29,8 @@ pub fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
         | Kfunc::DynptrClone
         | Kfunc::DynptrCopy
         | Kfunc::DynptrMemset => return dynptr_abi::kfunc(kfunc),
+        // Engines do it themselves: it does not return.
+        Kfunc::Throw => return None,
     })
 }
 

@@ -29,7 +29,7 @@ use crate::error::{Checked, refuse};
 pub(crate) use fastcall::Fastcalls;
 pub(crate) use liveness::RegSet;
 pub(crate) use reach::Edges;
-pub(crate) use subprogs::{Function, function_starts, is_iter_next, is_local_call};
+pub(crate) use subprogs::{Function, function_starts, is_iter_next, is_local_call, throws};
 
 /// A program that passed the phases, as a graph.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(crate) struct Code {
     /// What each slot says; a slot that says nothing valid is only refused where execution gets to it.
     pub(crate) decoded: Vec<Result<Instruction, DecodeErrorKind>>,
     pub(crate) functions: Vec<Function>,
+    /// The function that is handed what the program throws.
+    pub(crate) exception_callback: Option<usize>,
     pub(crate) edges: Edges,
     /// Registers read before they are written from this slot on, in the slot's function.
     pub(crate) live: Vec<RegSet>,
@@ -50,13 +52,16 @@ impl Code {
             refuse!(TooBig, "a program has 1 to {MAX_INSNS} instructions, this one {}", insns.len());
         }
         let functions = subprogs::find(program)?;
+        let exception_callback = subprogs::exception_callback(program)?;
         subprogs::check_btf(&functions, program)?;
         scan::check(&insns, program)?;
-        let edges = reach::check(&insns)?;
+        let edges = reach::check(&insns, exception_callback)?;
         let decoded: Vec<_> =
             (0..insns.len()).map(|pc| decode(&insns, pc).map_err(|error| error.kind)).collect();
         let live = liveness::live_registers(&decoded);
-        Ok(Code { insns, decoded, functions, edges, live })
+        let exception_callback =
+            exception_callback.and_then(|start| functions.iter().position(|f| f.start == start));
+        Ok(Code { insns, decoded, functions, exception_callback, edges, live })
     }
 
     /// Where spills could go.

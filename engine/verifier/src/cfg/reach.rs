@@ -22,11 +22,13 @@ pub(crate) struct Edges {
 const MAY_GOTO: u8 = 0xe5;
 
 /// Every slot is reachable, and none is half an instruction (linux: check_cfg()).
-pub(crate) fn check(insns: &[Insn]) -> Checked<Edges> {
+pub(crate) fn check(insns: &[Insn], exception_callback: Option<usize>) -> Checked<Edges> {
     let none = || vec![false; insns.len()];
     let mut edges = Edges { is_join: none(), is_jump: none(), is_checkpoint: none(), calls_back: none() };
     let mut reached = vec![false; insns.len()];
     let mut pending = vec![0_usize];
+    // Nobody calls it.
+    pending.extend(exception_callback);
     while let Some(pc) = pending.pop() {
         // A jump past the end was refused before; falling past it means the last slot is the wide instruction's first.
         if pc >= insns.len() || std::mem::replace(&mut reached[pc], true) {

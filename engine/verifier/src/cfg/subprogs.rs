@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use bpfreplay_isa::{Class, Insn};
-use bpfreplay_program::{Program, ReturnKind};
+use bpfreplay_program::{ExceptionCallback, Program, ReturnKind};
 use bpfreplay_uapi::limits::MAX_SUBPROGS;
 use bpfreplay_uapi::{HelperId, Kfunc};
 
@@ -54,6 +54,11 @@ pub(crate) fn calls_back_later(insn: Insn) -> bool {
     helper(insn) == Some(HelperId::TimerSetCallback)
 }
 
+/// A call after which nothing of the program runs but its exception callback.
+pub(crate) fn throws(insn: Insn) -> bool {
+    is_kfunc_call(insn) && insn.imm as u32 == Kfunc::Throw.id()
+}
+
 /// A call of a kernel function that a loop goes round by.
 pub(crate) fn is_iter_next(insn: Insn) -> bool {
     is_kfunc_call(insn) && insn.imm as u32 == Kfunc::IterNumNext.id()
@@ -69,6 +74,19 @@ pub(crate) fn jump_target(insn: Insn, pc: usize) -> Option<i64> {
             _ => Some(next + i64::from(insn.off)),
         },
         Class::Ld | Class::Ldx | Class::St | Class::Stx | Class::Alu | Class::Alu64 => None,
+    }
+}
+
+/// Where the exception callback starts, if the program names one (linux: bpf_find_exception_callback_insn_off()).
+pub(crate) fn exception_callback(program: &Program) -> Checked<Option<usize>> {
+    match &program.exception_callback {
+        ExceptionCallback::None => Ok(None),
+        ExceptionCallback::Invalid(message) => refuse!(Invalid, "{message}"),
+        ExceptionCallback::Function(index) => match program.funcs.get(*index as usize) {
+            Some(function) if function.insn_off > 0 => Ok(Some(function.insn_off as usize)),
+            Some(_) => refuse!(Invalid, "invalid exception callback insn_off in func_info: 0"),
+            None => refuse!(Invalid, "exception callback type id not found in func_info"),
+        },
     }
 }
 
@@ -96,6 +114,8 @@ fn starts(program: &Program) -> Checked<BTreeSet<usize>> {
             refuse!(TooBig, "too many subprograms (limit {MAX_SUBPROGS})");
         }
     }
+    // Nobody calls it.
+    starts.extend(exception_callback(program)?.filter(|&start| start < insns.len()));
     Ok(starts)
 }
 

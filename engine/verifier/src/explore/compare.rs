@@ -96,7 +96,9 @@ impl Env<'_> {
             }
             // The helper is called once more.
             Some(FrameKind::Callback { callsite }) => self.code.live[callsite as usize],
-            Some(FrameKind::Main | FrameKind::Global | FrameKind::Async) | None => self.code.live[self.pc],
+            Some(FrameKind::Main | FrameKind::Global | FrameKind::Exception | FrameKind::Async) | None => {
+                self.code.live[self.pc]
+            }
         }
     }
 }

@@ -50,9 +50,13 @@ pub(crate) struct Env<'a> {
     pub(crate) fastcalls: Fastcalls,
     /// Global functions that are called, by index: each is verified on its own.
     pub(crate) globals: BTreeSet<usize>,
-    /// Functions that timers run, by index: each begins a stack of its own.
+    /// Functions that timers run, and the exception callback, by index: each begins a stack of its own.
     pub(crate) async_callbacks: BTreeSet<usize>,
-    /// How often one was named.
+    /// Functions that helpers or the kernel call, those that timers run among them, by index.
+    pub(crate) callbacks: BTreeSet<usize>,
+    /// Whether a path throws.
+    pub(crate) throws: bool,
+    /// How often a timer's callback was named.
     async_entries: u32,
     pub(super) joins: Joins,
     pub(super) loops: Loops,
@@ -80,8 +84,11 @@ impl<'a> Env<'a> {
             notes: vec![Note::default(); code.insns.len()],
             stack_depth: vec![0; code.functions.len()],
             fastcalls: code.fastcalls(program),
-            globals: BTreeSet::new(),
-            async_callbacks: BTreeSet::new(),
+            // It is taken to be called always.
+            globals: code.exception_callback.into_iter().collect(),
+            async_callbacks: code.exception_callback.into_iter().collect(),
+            callbacks: code.exception_callback.into_iter().collect(),
+            throws: false,
             async_entries: 0,
             joins: Joins::new(),
             loops: Loops::default(),
@@ -220,6 +227,7 @@ impl<'a> Env<'a> {
     pub(crate) fn push_async(&mut self, frame: Frame) -> Checked {
         let function = frame.subprog as usize;
         self.async_callbacks.insert(function);
+        self.callbacks.insert(function);
         self.async_entries += 1;
         let start = self.code.functions[function].start;
         let mut state = State::new(frame, start as u32);

@@ -62,7 +62,7 @@ impl Display for StateText<'_> {
         }
         write!(f, "{}", HeldText(&self.state.held))?;
         match frame.kind {
-            FrameKind::Main | FrameKind::Global | FrameKind::Call { .. } => Ok(()),
+            FrameKind::Main | FrameKind::Global | FrameKind::Exception | FrameKind::Call { .. } => Ok(()),
             FrameKind::Callback { .. } => f.write_str(" cb"),
             FrameKind::Async => f.write_str(" async_cb"),
         }

@@ -16,6 +16,8 @@ pub(crate) enum FrameKind {
     Main,
     /// A global function verified on its own.
     Global,
+    /// The exception callback, verified on its own; what it returns the program returns.
+    Exception,
     /// A callback that a timer runs, some time after whoever named it ended (linux: in_async_callback_fn).
     Async,
     /// A call to a static function; execution goes on behind `callsite`.

@@ -66,30 +66,49 @@ pub(super) fn exit(env: &mut Env<'_>, state: &mut State) -> Checked<Next> {
     let result = *state.reg(Reg::R0);
     match state.cur().kind {
         FrameKind::Call { .. } | FrameKind::Callback { .. } => leave(env, state, result),
-        FrameKind::Main => {
-            read(state, Reg::R0)?;
-            if let Some(range) = return_value::of_program(env.program) {
-                return_value::check(env, state, "At program exit", &range)?;
-            }
-            Ok(Next::End)
-        }
-        // linux: check_return_code()
-        FrameKind::Async => {
-            read(state, Reg::R0)?;
-            return_value::check(env, state, "At async callback return", &(0..=0))?;
-            Ok(Next::End)
-        }
-        FrameKind::Global => {
-            if !read(state, Reg::R0)?.is_scalar() {
-                refuse!(
-                    Invalid,
-                    "At subprogram exit the register R0 is not a scalar value ({})",
-                    result.type_name()
-                );
-            }
+        FrameKind::Main | FrameKind::Global | FrameKind::Exception | FrameKind::Async => {
+            of_outermost(env, state, Reg::R0)?;
             Ok(Next::End)
         }
     }
+}
+
+/// What the outermost function returns, which is in `reg` (linux: check_return_code()).
+fn of_outermost(env: &mut Env<'_>, state: &State, reg: Reg) -> Checked {
+    let result = read(state, reg)?;
+    match state.frames[0].kind {
+        FrameKind::Async => return_value::check(env, state, "At async callback return", reg, &(0..=0)),
+        FrameKind::Global if !result.is_scalar() => refuse!(
+            Invalid,
+            "At subprogram exit the register R{} is not a scalar value ({})",
+            reg.number(),
+            result.type_name()
+        ),
+        FrameKind::Global => Ok(()),
+        FrameKind::Main | FrameKind::Exception | FrameKind::Call { .. } | FrameKind::Callback { .. } => {
+            match return_value::of_program(env.program) {
+                Some(range) => return_value::check(env, state, "At program exit", reg, &range),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// `bpf_throw`: ends all functions at once. The cookie in r1 is what the program returns, unless there is a callback
+/// for it.
+pub(super) fn throw(env: &mut Env<'_>, state: &mut State) -> Checked<Next> {
+    if state.held.lock().is_some() {
+        refuse!(Invalid, "function calls are not allowed while holding a lock");
+    }
+    if !state.reg(Reg::R1).is_scalar() {
+        refuse!(Invalid, "R1 is not a scalar");
+    }
+    env.throws = true;
+    if env.code.exception_callback.is_none() {
+        of_outermost(env, state, Reg::R1)?;
+    }
+    reference::none_left(state, reference::Place::Throw)?;
+    Ok(Next::End)
 }
 
 /// Back to the caller with `result` in r0; or from a callback to the helper that called it.
@@ -111,7 +130,7 @@ fn leave(env: &mut Env<'_>, state: &mut State, result: RegState) -> Checked<Next
 /// `result`. In the entry function that ends the program, and there is nothing to explore.
 pub(super) fn leave_early(env: &mut Env<'_>, mut state: State, result: RegState) -> Checked {
     match state.cur().kind {
-        FrameKind::Main | FrameKind::Global | FrameKind::Async => Ok(()),
+        FrameKind::Main | FrameKind::Global | FrameKind::Exception | FrameKind::Async => Ok(()),
         FrameKind::Call { .. } | FrameKind::Callback { .. } => match leave(env, &mut state, result)? {
             Next::Goto(pc) => env.push(state, pc),
             Next::End => Ok(()),

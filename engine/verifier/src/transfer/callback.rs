@@ -48,6 +48,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, helper: HelperId, map: 
         state.cur_mut().callback_depth = 0;
         return Ok(());
     }
+    env.callbacks.insert(function as usize);
     let kind = FrameKind::Callback { callsite: env.pc() as u32 };
     let mut frame = new_frame(state, kind, function)?;
     match (helper, map) {
@@ -107,7 +108,7 @@ pub(super) fn leave(
     }
     state.set(Reg::R0, *returned);
     // 0 to go on, 1 to stop.
-    return_value::check(env, state, "At callback return", &(0..=1))?;
+    return_value::check(env, state, "At callback return", Reg::R0, &(0..=1))?;
     state.pop_frame();
     env.widen_from_last_round(state, callsite, None);
     Ok(Next::Goto(callsite))

@@ -2,12 +2,12 @@
 
 use bpfreplay_uapi::Kfunc;
 
-use super::{dynptr, iter_num};
+use super::{call, dynptr, iter_num};
 use crate::error::{Checked, refuse};
-use crate::explore::Env;
+use crate::explore::{Env, Next};
 use crate::state::State;
 
-pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked {
+pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked<Next> {
     let Some(kfunc) = Kfunc::from_id(id as u32) else {
         refuse!(Invalid, "invalid kernel function call not eliminated in verifier pass (kfunc {id})");
     };
@@ -15,9 +15,10 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked {
         refuse!(Access, "calling kernel function {} is not allowed", kfunc.name());
     }
     match kfunc {
-        Kfunc::IterNumNew => iter_num::new(env, state),
-        Kfunc::IterNumNext => iter_num::next(env, state),
-        Kfunc::IterNumDestroy => iter_num::destroy(env, state),
+        Kfunc::Throw => return call::throw(env, state),
+        Kfunc::IterNumNew => iter_num::new(env, state)?,
+        Kfunc::IterNumNext => iter_num::next(env, state)?,
+        Kfunc::IterNumDestroy => iter_num::destroy(env, state)?,
         Kfunc::DynptrFromSkb
         | Kfunc::DynptrFromSkbRdonly
         | Kfunc::DynptrFromXdp
@@ -29,6 +30,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked {
         | Kfunc::DynptrSize
         | Kfunc::DynptrClone
         | Kfunc::DynptrCopy
-        | Kfunc::DynptrMemset => dynptr::call(env, state, kfunc),
+        | Kfunc::DynptrMemset => dynptr::call(env, state, kfunc)?,
     }
+    Ok(Next::Goto(env.pc() + 1))
 }

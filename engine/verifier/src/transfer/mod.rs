@@ -48,7 +48,7 @@ pub(crate) fn execute(env: &mut Env<'_>, state: &mut State, instruction: Instruc
         Instruction::MayGoto { off } => return jump::may_goto(env, state, off),
         Instruction::Call(CallTarget::Helper(id)) => helper::call(env, state, id)?,
         Instruction::Call(CallTarget::Local(off)) => return call::local(env, state, off),
-        Instruction::Call(CallTarget::Kfunc(id)) => kfunc::call(env, state, id)?,
+        Instruction::Call(CallTarget::Kfunc(id)) => return kfunc::call(env, state, id),
         // Not in a program as it is given; the scan refuses the opcode.
         Instruction::TailCall => refuse!(Invalid, "unknown opcode f5"),
         Instruction::Exit => return call::exit(env, state),

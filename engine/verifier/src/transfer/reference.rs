@@ -53,6 +53,7 @@ pub(super) fn release(state: &mut State, ref_obj_id: u32) -> bool {
 pub(super) enum Place {
     TailCall,
     PacketLoad,
+    Throw,
     Exit,
 }
 
@@ -62,6 +63,7 @@ pub(super) fn none_left(state: &State, place: Place) -> Checked {
     let what = match place {
         Place::TailCall => "tail_call",
         Place::PacketLoad => "BPF_LD_[ABS|IND]",
+        Place::Throw => "bpf_throw",
         Place::Exit => "BPF_EXIT instruction in main prog",
     };
     let is_entry = state.depth() == 0;
@@ -69,7 +71,7 @@ pub(super) fn none_left(state: &State, place: Place) -> Checked {
         refuse!(Invalid, "{what} cannot be used inside bpf_spin_lock-ed region");
     }
     let references = state.held.references();
-    if !is_entry || references.is_empty() {
+    if !(is_entry || place == Place::Throw) || references.is_empty() {
         return Ok(());
     }
     let lines: Vec<_> = references

@@ -29,14 +29,20 @@ pub(super) fn of_program(program: &Program) -> Option<RangeInclusive<i64>> {
     }
 }
 
-/// r0 is a number in the range; `when` is the kernel's word for the occasion.
-pub(super) fn check(env: &mut Env<'_>, state: &State, when: &str, range: &RangeInclusive<i64>) -> Checked {
-    let result = state.reg(Reg::R0);
+/// The register is a number in the range; `when` is the kernel's word for the occasion.
+pub(super) fn check(
+    env: &mut Env<'_>,
+    state: &State,
+    when: &str,
+    reg: Reg,
+    range: &RangeInclusive<i64>,
+) -> Checked {
+    let (result, n) = (state.reg(reg), reg.number());
     if !result.is_scalar() {
-        refuse!(Invalid, "{when} the register R0 is not a known value ({})", result.type_name());
+        refuse!(Invalid, "{when} the register R{n} is not a known value ({})", result.type_name());
     }
     // Later states are only like this one if their result is in the range too.
-    env.mark_precise(state, Reg::R0);
+    env.mark_precise(state, reg);
     let b = result.value.b64;
     if range.contains(&b.smin) && range.contains(&b.smax) {
         return Ok(());
@@ -52,5 +58,5 @@ pub(super) fn check(env: &mut Env<'_>, state: &State, when: &str, range: &RangeI
         known.push_str(" unknown scalar value");
     }
     let (low, high) = (range.start(), range.end());
-    refuse!(Invalid, "{when} the register R0 has{known} should have been in [{low}, {high}]");
+    refuse!(Invalid, "{when} the register R{n} has{known} should have been in [{low}, {high}]");
 }
