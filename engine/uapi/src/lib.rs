@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod errno;
+pub mod format;
 pub mod helper;
 mod helper_names;
 mod helper_table;

@@ -32,7 +32,7 @@ pub(crate) fn fixture_maps() -> Vec<MapSpec> {
         // 32-bit words: 1, 8, -1, 0.
         data("rodata", true, [1, 0, 0, 0, 8, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]),
         // "%d" and its NUL, then no NUL any more.
-        data("format", true, *b"%d\0-------------"),
+        data("format", true, *b"%d\0%d %d\0%q\0----"),
         flags(create_flags::RDONLY_PROG, MapSpec::new("read_only", MapType::Array, 4, 16, 1)),
         flags(create_flags::WRONLY_PROG, MapSpec::new("write_only", MapType::Array, 4, 16, 1)),
         MapSpec::new("lru_hash", MapType::LruHash, 8, 16, 4),

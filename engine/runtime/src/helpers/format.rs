@@ -1,11 +1,11 @@
-//! Format strings of `bpf_trace_printk` (`bpf_bprintf_prepare`, then `bstr_printf`).
+//! What the helpers that format print (linux: `bpf_bprintf_prepare`, then `bstr_printf`); what may be in a format is in
+//! [`bpfreplay_uapi::format`].
 
 use bpfreplay_uapi::Errno;
+use bpfreplay_uapi::format::{self, Base, Bits, Conversion, Leading, Spec, Version};
 
 /// Bytes all arguments of one call may take once strings are copied (`MAX_BPRINTF_BIN_ARGS`).
 const ARGS_MAX: usize = 512;
-/// Widest field the kernel's `printf` pads to (`FIELD_WIDTH_MAX`).
-const WIDTH_MAX: usize = (1 << 23) - 1;
 
 /// Reads from an address nobody checked; returns how many bytes were readable.
 pub(super) type Reader<'a> = dyn Fn(u64, &mut [u8]) -> usize + 'a;
@@ -73,166 +73,16 @@ fn read_string<'a>(addr: u64, string: &'a mut [u8; ARGS_MAX], room: usize, read:
     &string[..end]
 }
 
-/// One piece of a format.
-#[derive(Clone, Copy)]
-enum Conversion<'a> {
-    Text(&'a [u8]),
-    Char(Spec),
-    Integer(Spec, Base, Bits),
-    Signed(Spec, Bits),
-    Str(Spec),
-    Pointer(Spec),
-    Symbol,
-    Ip(Version, Leading),
-}
-
-#[derive(Clone, Copy, Default)]
-struct Spec {
-    zero: bool,
-    left: bool,
-    plus: bool,
-    space: bool,
-    width: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Base {
-    Decimal,
-    HexLower,
-    HexUpper,
-}
-
-#[derive(Clone, Copy)]
-enum Bits {
-    B32,
-    B64,
-}
-
-#[derive(Clone, Copy)]
-enum Version {
-    V4,
-    V6,
-}
-
-/// `%pI` or `%pi`: IPv4 octets without or with leading zeroes, IPv6 with or without colons.
-#[derive(Clone, Copy)]
-enum Leading {
-    Capital,
-    Small,
-}
-
 type Emit<'a, 'f> = dyn FnMut(Conversion<'a>, u64) -> Result<(), Errno> + 'f;
 
 fn run<'a>(fmt: &'a [u8], args: &[u64], emit: &mut Emit<'a, '_>) -> Result<(), Errno> {
     let mut args = args.iter();
-    let mut at = 0;
-    let byte = |at: usize| fmt.get(at).copied().unwrap_or(0);
-    let ends = |byte: u8| byte == 0 || is_space(byte) || byte.is_ascii_punctuation();
-    while at < fmt.len() {
-        if byte(at) != b'%' || byte(at + 1) == b'%' {
-            let escaped = byte(at) == b'%';
-            let from = at + usize::from(escaped);
-            check_text(byte(from))?;
-            emit(Conversion::Text(&fmt[from..=from]), 0)?;
-            at = from + 1;
-            continue;
-        }
-        at += 1;
-        let arg = *args.next().ok_or(Errno::EINVAL)?;
-        let spec = parse_spec(fmt, &mut at);
-        match byte(at) {
-            b'p' => {
-                at += 1;
-                match (byte(at), byte(at + 1)) {
-                    (b'k' | b'u', b's') => {
-                        at += 2;
-                        if !ends(byte(at)) {
-                            return Err(Errno::EINVAL);
-                        }
-                        emit(Conversion::Str(spec), arg)?;
-                    }
-                    (b'x' | b'K', _) => {
-                        at += 1;
-                        emit(Conversion::Pointer(spec), arg)?;
-                    }
-                    (b's' | b'S' | b'B', _) => {
-                        at += 1;
-                        emit(Conversion::Symbol, arg)?;
-                    }
-                    (leading @ (b'i' | b'I'), version @ (b'4' | b'6')) => {
-                        at += 2;
-                        let version = if version == b'4' { Version::V4 } else { Version::V6 };
-                        let leading = if leading == b'I' { Leading::Capital } else { Leading::Small };
-                        emit(Conversion::Ip(version, leading), arg)?;
-                    }
-                    (next, _) if ends(next) => emit(Conversion::Pointer(spec), arg)?,
-                    (_, _) => return Err(Errno::EINVAL),
-                }
-            }
-            b's' => {
-                at += 1;
-                if !ends(byte(at)) {
-                    return Err(Errno::EINVAL);
-                }
-                emit(Conversion::Str(spec), arg)?;
-            }
-            b'c' => {
-                at += 1;
-                emit(Conversion::Char(spec), arg)?;
-            }
-            _ => {
-                let mut bits = Bits::B32;
-                for _ in 0..2 {
-                    if byte(at) == b'l' {
-                        bits = Bits::B64;
-                        at += 1;
-                    }
-                }
-                emit(
-                    match byte(at) {
-                        b'd' | b'i' => Conversion::Signed(spec, bits),
-                        b'u' => Conversion::Integer(spec, Base::Decimal, bits),
-                        b'x' => Conversion::Integer(spec, Base::HexLower, bits),
-                        b'X' => Conversion::Integer(spec, Base::HexUpper, bits),
-                        _ => return Err(Errno::EINVAL),
-                    },
-                    arg,
-                )?;
-                at += 1;
-            }
-        }
+    for conversion in format::conversions(fmt) {
+        let conversion = conversion?;
+        let arg = if conversion.takes_argument() { *args.next().ok_or(Errno::EINVAL)? } else { 0 };
+        emit(conversion, arg)?;
     }
     Ok(())
-}
-
-/// Anything but control characters that are no white space.
-fn check_text(byte: u8) -> Result<(), Errno> {
-    if !byte.is_ascii_control() || is_space(byte) { Ok(()) } else { Err(Errno::EINVAL) }
-}
-
-/// `isspace`, which unlike Rust's has the vertical tab.
-fn is_space(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == 0x0b
-}
-
-/// `[0+- ]*[1-9][0-9]*`, both optional.
-fn parse_spec(fmt: &[u8], at: &mut usize) -> Spec {
-    let mut spec = Spec::default();
-    loop {
-        match fmt.get(*at) {
-            Some(b'0') => spec.zero = true,
-            Some(b'-') => spec.left = true,
-            Some(b'+') => spec.plus = true,
-            Some(b' ') => spec.space = true,
-            Some(_) | None => break,
-        }
-        *at += 1;
-    }
-    while let Some(digit) = fmt.get(*at).filter(|byte| byte.is_ascii_digit()) {
-        spec.width = (spec.width * 10 + usize::from(digit - b'0')).min(WIDTH_MAX);
-        *at += 1;
-    }
-    spec
 }
 
 /// Text of any length, of which the beginning is kept.

@@ -4,12 +4,10 @@ use bpfreplay_isa::Reg;
 use bpfreplay_uapi::{ArgType, DynptrArg, HelperId, MapType, MemAccess};
 
 use super::dynptr::{DynptrArgument, Wanted};
-use super::helper_memory::{
-    Piece, alignment_word, check_memory, const_str, expect_memory, size_argument, slice_fits,
-};
+use super::helper_memory::{Piece, alignment_word, check_memory, expect_memory, size_argument, slice_fits};
 use super::region::Empty;
 use super::stack::{self, StackRange};
-use super::{context, dynptr, map_args, sock, special};
+use super::{context, dynptr, map_args, sock, special, string};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{Dynptr, DynptrKind, Lock, MemSort, RegState, RegType, State};
@@ -150,7 +148,9 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
                 *alloc_size = Some(size as u32);
                 effects.push(Effect::DependsOn(reg));
             }
-            ArgType::ConstStr => const_str(env, reg, &value)?,
+            ArgType::ConstStr => {
+                string::constant(env, reg, &value)?;
+            }
             ArgType::SpinLock => {
                 effects.push(Effect::SetsLock(special::spin_lock(env, state, helper, (reg, &value))?));
             }
@@ -186,6 +186,9 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
     }
     if let Some(argument) = call.map {
         map_args::compatible(env, argument.map, helper)?;
+    }
+    if helper == HelperId::Snprintf {
+        string::snprintf(env, state)?;
     }
     Ok(call)
 }

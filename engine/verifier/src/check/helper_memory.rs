@@ -219,29 +219,6 @@ pub(super) fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece
     }
 }
 
-/// A string that cannot change: in a frozen read-only map, to its NUL (linux: check_reg_const_str()).
-pub(super) fn const_str(env: &Env<'_>, reg: Reg, value: &RegState) -> Checked {
-    let n = reg.number();
-    let RegType::MapValue { map } = value.kind else {
-        refuse!(Access, "R{n} type={} expected=map_value", value.type_name());
-    };
-    expect(reg, value, true, "map_value")?;
-    let spec = env.map(map);
-    let Some(bytes) = spec.frozen_bytes() else {
-        refuse!(Access, "R{n} does not point to a readonly map'");
-    };
-    let Some(var) = value.value.as_const() else {
-        refuse!(Access, "R{n} is not a constant address'");
-    };
-    let rest = i64::from(spec.value_size) - i64::from(value.off);
-    region::variable(reg, value, 0, rest, Region { size: spec.value_size }, Empty::Refused)?;
-    let from = usize::try_from(i64::from(value.off).wrapping_add(var as i64)).unwrap_or(usize::MAX);
-    if !bytes.get(from..).is_some_and(|rest| rest.contains(&0)) {
-        refuse!(Invalid, "string is not zero-terminated");
-    }
-    Ok(())
-}
-
 /// The kernel's word for memory in messages on alignment.
 pub(super) const fn alignment_word(value: &RegState) -> &'static str {
     match value.kind {

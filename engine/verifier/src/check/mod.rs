@@ -12,3 +12,4 @@ pub(crate) mod region;
 pub(crate) mod sock;
 pub(crate) mod special;
 pub(crate) mod stack;
+pub(crate) mod string;
