@@ -27,8 +27,6 @@ use bpfreplay_verifier::{LogKeep, LogLevel, LogWindow, Options, verify, verify_w
 
 /// Cases whose logs differ, by part of their name, and why.
 const OTHERS: &[(&str, &str)] = &[
-    ("byte swaps of all sizes", "be16 leaves 16 bits in the kernel, any number here"),
-    ("sign-extending moves", "a sign extension of what fits keeps its bounds here"),
     ("a key in the packet", "a state that knows more is pruned here and not there"),
     ("an array that is no prog array", "the kernel's message has no end of line"),
     ("forty branches that do not matter", "the kernel writes of precision it propagates"),

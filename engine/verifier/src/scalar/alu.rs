@@ -34,26 +34,33 @@ pub(crate) fn neg(width: Width, x: &Scalar) -> Scalar {
     alu(width, AluOp::Sub, &Scalar::constant(0), x)
 }
 
-/// The low `size` bytes sign-extended to 64 bits, and for a 32-bit destination cut to the low half again.
+/// The low `size` bytes sign-extended to 64 bits, and for a 32-bit destination cut to the low half again
+/// (linux: coerce_reg_to_size_sx(), coerce_subreg_to_size_sx()).
 pub(crate) fn sign_extend_from(size: Size, width: Width, x: &Scalar) -> Scalar {
-    let extended = match size {
-        Size::Dw => *x,
-        Size::B | Size::H | Size::W => {
-            let bits = size.bits();
-            let mut b64 = Bounds64::signed(-(1 << (bits - 1)), (1 << (bits - 1)) - 1);
-            // A member that already is its own sign extension stays.
-            if b64.smin <= x.b64.smin && x.b64.smax <= b64.smax {
-                b64 = x.b64;
-            } else if size == Size::W {
-                b64 = Bounds64::signed(i64::from(x.b32.smin), i64::from(x.b32.smax));
-            }
-            Scalar { tnum: x.tnum.sign_extend(bits), b64, b32: Bounds32::ALL }.synced()
-        }
-    };
-    match width {
-        Width::W64 => extended,
-        Width::W32 => extended.low_half(),
+    if size == Size::Dw {
+        return *x;
     }
+    let (min, max) = match width {
+        Width::W64 => (x.b64.smin, x.b64.smax),
+        Width::W32 => (i64::from(x.b32.smin), i64::from(x.b32.smax)),
+    };
+    let bits = size.bits();
+    let extended = |x: i64| x << (64 - bits) >> (64 - bits);
+    let (first, last) = (extended(min), extended(max));
+    // Where all members agree on what is cut, and on the new sign, they stay in order.
+    let in_order = min >> bits == max >> bits && (first < 0) == (last < 0);
+    let (first, last) = if in_order { (first, last) } else { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) };
+    let result = Scalar { b64: Bounds64::signed(first, last), ..Scalar::UNKNOWN }.synced();
+    match width {
+        Width::W64 => result,
+        Width::W32 => result.low_half(),
+    }
+}
+
+/// The low `size` bytes turned round, zero-extended: only known bits can be followed
+/// (linux: scalar_byte_swap()).
+pub(crate) fn swap_bytes(size: Size, x: &Scalar) -> Scalar {
+    Scalar { tnum: x.tnum.swap_bytes(size.bits()), ..Scalar::UNKNOWN }.synced()
 }
 
 /// The known bits of `x`, for messages.

@@ -21,4 +21,4 @@ pub(crate) use branch::{Branch, branch_taken, refine};
 pub(crate) use tnum::Tnum;
 pub(crate) use value::Scalar;
 
-pub(crate) use alu::{alu, neg, sign_extend_from};
+pub(crate) use alu::{alu, neg, sign_extend_from, swap_bytes};

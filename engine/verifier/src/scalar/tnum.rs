@@ -138,13 +138,10 @@ impl Tnum {
         Tnum { value, mask }.low(bits)
     }
 
-    /// The low `bits` bits, sign-extended to 64.
-    pub(crate) const fn sign_extend(self, bits: u32) -> Tnum {
+    /// The low `bits` bits (16, 32 or 64) with their bytes in the opposite order, zero-extended.
+    pub(crate) const fn swap_bytes(self, bits: u32) -> Tnum {
         let up = 64 - bits;
-        Tnum {
-            value: (((self.value << up) as i64) >> up) as u64,
-            mask: (((self.mask << up) as i64) >> up) as u64,
-        }
+        Tnum { value: (self.value << up).swap_bytes(), mask: (self.mask << up).swap_bytes() }
     }
 }
 

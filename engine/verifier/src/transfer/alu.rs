@@ -1,4 +1,4 @@
-use bpfreplay_isa::{AluOp, Operand, Reg, Size, Width};
+use bpfreplay_isa::{AluOp, EndianOp, Operand, Reg, Size, Width};
 
 use super::{links, operand, pointer, read, writable};
 use crate::error::{Checked, refuse};
@@ -120,16 +120,19 @@ pub(super) fn mov_sx(
 ) -> Checked {
     let value = read(state, src)?;
     writable(dst)?;
-    let result = if !value.is_scalar() {
+    let result = if value.is_scalar() {
+        let extended = RegState::scalar(scalar::sign_extend_from(size, width, &value.value));
+        if value.value.b64.umax < 1 << (size.bits() - 1) {
+            // Not negative and small enough: a copy.
+            RegState { value: extended.value, ..link(env, state, src) }
+        } else {
+            extended
+        }
+    } else {
         match width {
             Width::W64 => RegState::UNKNOWN,
             Width::W32 => RegState::scalar(Scalar::of_bits(32)),
         }
-    } else if value.value.b64.umax < 1 << (size.bits() - 1) {
-        // Not negative and small enough: a plain copy.
-        link(env, state, src)
-    } else {
-        RegState::scalar(scalar::sign_extend_from(size, width, &value.value))
     };
     state.set(dst, result);
     Ok(())
@@ -147,10 +150,17 @@ pub(super) fn neg(state: &mut State, width: Width, dst: Reg) -> Checked {
     Ok(())
 }
 
-/// Byte swaps: nothing is known of the result, as in the kernel.
-pub(super) fn endian(state: &mut State, dst: Reg) -> Checked {
-    read(state, dst)?;
+/// `dst = be16 dst` and its kin (linux: scalar_byte_swap()). Of a pointer, a number nobody knows.
+pub(super) fn endian(state: &mut State, op: EndianOp, size: Size, dst: Reg) -> Checked {
+    let value = read(state, dst)?;
     writable(dst)?;
-    state.set(dst, RegState::UNKNOWN);
+    let result = match (value.is_scalar(), op) {
+        (false, _) => RegState::UNKNOWN,
+        // All of it, as it is.
+        (true, EndianOp::ToLe) if size == Size::Dw => value,
+        (true, EndianOp::ToLe) => RegState::scalar(value.value.truncated(size.bits())),
+        (true, EndianOp::ToBe | EndianOp::Swap) => RegState::scalar(scalar::swap_bytes(size, &value.value)),
+    };
+    state.set(dst, result);
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(crate) fn execute(env: &mut Env<'_>, state: &mut State, instruction: Instruc
         Instruction::Alu { width, op, dst, src } => alu::binary(env, state, width, op, dst, src)?,
         Instruction::Neg { width, dst } => alu::neg(state, width, dst)?,
         Instruction::MovSx { width, size, dst, src } => alu::mov_sx(env, state, width, size, dst, src)?,
-        Instruction::Endian { dst, .. } => alu::endian(state, dst)?,
+        Instruction::Endian { op, size, dst } => alu::endian(state, op, size, dst)?,
         Instruction::LoadImm64 { dst, value } => load_imm64(env, state, dst, value)?,
         Instruction::Load { size, signed, dst, base, off } => {
             let mode = if signed { memory::Extend::Sign } else { memory::Extend::Zero };

@@ -96,7 +96,12 @@ fn known_bits_of_shifts_extensions_and_ranges() {
                 assert!(t.rsh(by).contains(x >> by));
                 assert!(t.arsh(by, 8).contains(u64::from((x as u8 as i8 >> by) as u8)));
             }
-            assert!(t.sign_extend(8).contains(x as u8 as i8 as i64 as u64));
+            for up in [0, 8, 24, 56] {
+                let (t, x) = (t.lsh(up), x << up);
+                assert!(t.swap_bytes(16).contains(u64::from((x as u16).swap_bytes())), "{x:#x}");
+                assert!(t.swap_bytes(32).contains(u64::from((x as u32).swap_bytes())), "{x:#x}");
+                assert!(t.swap_bytes(64).contains(x.swap_bytes()), "{x:#x}");
+            }
             assert!(t.low(4).contains(x & 15));
         }
     }

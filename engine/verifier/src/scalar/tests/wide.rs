@@ -1,10 +1,10 @@
 //! 64-bit scalars against [`sem`]: sets made of edges and of random constraints, with members drawn from them.
 
-use bpfreplay_isa::{AluOp, JmpOp, Size, Width, sem};
+use bpfreplay_isa::{AluOp, EndianOp, JmpOp, Size, Width, sem};
 
 use super::Random;
 use crate::scalar::bounds::{Bounds32, Bounds64};
-use crate::scalar::{Branch, Scalar, Tnum, alu, branch_taken, neg, refine, sign_extend_from};
+use crate::scalar::{Branch, Scalar, Tnum, alu, branch_taken, neg, refine, sign_extend_from, swap_bytes};
 
 const ROUNDS: usize = 20_000;
 const EDGES: [u64; 18] = [
@@ -135,6 +135,12 @@ fn unary_operations_contain_every_result() {
                     let result = sign_extend_from(size, width, &a);
                     assert!(result.contains(sem::mov_sx(width, size, x)), "{size:?} {x:#x} of {a:?}");
                 }
+            }
+            for size in [Size::H, Size::W, Size::Dw] {
+                let got = sem::endian(EndianOp::Swap, size, x);
+                assert!(swap_bytes(size, &a).contains(got), "{size:?} {x:#x} of {a:?}");
+                let got = sem::endian(EndianOp::ToLe, size, x);
+                assert!(a.truncated(size.bits()).contains(got), "{size:?} {x:#x} of {a:?}");
             }
             for bits in [8, 16, 32, 64] {
                 let keep = u64::MAX >> (64 - bits);
