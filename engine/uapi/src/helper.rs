@@ -128,6 +128,16 @@ pub struct HelperProto {
     pub allowed: fn(ProgType) -> bool,
 }
 
+impl HelperProto {
+    /// Whether spills around a call of it may be removed in programs of the type. Types whose helpers are the base set
+    /// alone get a `bpf_get_smp_processor_id` of which Linux does not say that it leaves registers alone
+    /// (`bpf_get_raw_smp_processor_id_proto`).
+    #[must_use]
+    pub const fn fastcall_in(&self, prog_type: ProgType) -> bool {
+        self.fastcall && !matches!(prog_type, ProgType::SocketFilter | ProgType::CgroupSkb)
+    }
+}
+
 impl HelperId {
     /// The static id.
     #[must_use]

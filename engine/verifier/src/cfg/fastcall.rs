@@ -121,7 +121,7 @@ fn call(program: &Program, instruction: Option<&Instruction>) -> Option<(Vec<Reg
             if !(proto.allowed)(program.prog_type) {
                 return None;
             }
-            (!matches!(proto.ret, RetType::Void), proto.args.len(), proto.fastcall)
+            (!matches!(proto.ret, RetType::Void), proto.args.len(), proto.fastcall_in(program.prog_type))
         }
         CallTarget::Kfunc(id) => {
             let kfunc = Kfunc::from_id(id as u32)?;
