@@ -38,33 +38,31 @@ use value::Answer;
 /// otherwise take for ever.
 pub const CORE_STEPS_MAX: u64 = 1 << 26;
 
-/// Completes every instruction of the object that has a CO-RE relocation.
+/// Completes every instruction of the object that has a CO-RE relocation. One that cannot be completed is marked as
+/// broken.
 pub(crate) fn apply(
     btf: &Btf,
     ext: &Ext,
     target: Option<&Btf>,
     functions: &mut Functions<'_>,
-    only: &[String],
 ) -> Result<(), LoadError> {
     let budget = Budget(Cell::new(CORE_STEPS_MAX));
     let mut candidates = Candidates::new(btf, target);
     for (section, records) in ext.core_relos() {
-        let code = functions.code.iter_mut().find(|code| code.name == section);
-        // A section without any of the chosen programs.
-        if code.is_none() && !only.is_empty() {
-            continue;
-        }
-        let mut insns = code.map(|code| &mut code.insns);
+        let code = functions.code.iter().position(|code| code.name == section);
         for (index, record) in records.iter().enumerate() {
             let offset = u64::from(record.offset);
-            let slot = usize::try_from(offset / SLOT).unwrap_or(usize::MAX);
-            let insns = insns
-                .as_mut()
-                .filter(|insns| slot < insns.len() && offset.is_multiple_of(SLOT))
+            let slot = offset / SLOT;
+            let code = code
+                .filter(|&code| slot < functions.code[code].insns.len() as u64 && offset.is_multiple_of(SLOT))
                 .ok_or_else(|| no_instruction(section, record.offset))?;
-            resolve(btf, target.unwrap_or(btf), record, &mut candidates, &budget)
-                .and_then(|patch| Ok(patch.apply(insns, slot, index)?))
-                .map_err(|stop| stop.at(section, offset, || describe(btf, record)))?;
+            let insns = &mut functions.code[code].insns;
+            let patched = resolve(btf, target.unwrap_or(btf), record, &mut candidates, &budget)
+                .and_then(|patch| Ok(patch.apply(insns, slot as usize, index)?));
+            if let Err(stop) = patched {
+                let error = stop.at(section, offset, || describe(btf, record));
+                functions.mark_broken(code, slot, error);
+            }
         }
     }
     Ok(())

@@ -145,9 +145,6 @@ pub enum LoadErrorKind {
     /// An `ld_imm64` that says it is a reference without a relocation that says to what.
     #[error("ld_imm64 with source {0} in an object that is not linked yet")]
     PresetSource(u8),
-    /// A pointer in a data section: its value would be unknown.
-    #[error("data holds the address of '{0}': pointers in data are not supported")]
-    PointerInData(String),
     /// A reference to a map that is not at a map's first byte.
     #[error("reference to '{section}'+{offset:#x}, where no map starts")]
     NotAMap {

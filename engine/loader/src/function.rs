@@ -39,26 +39,20 @@ pub(crate) struct Functions<'data> {
     pub(crate) code: Vec<Code<'data>>,
     pub(crate) all: Vec<Function<'data>>,
     by_start: HashMap<(usize, u64), usize>,
+    /// What is wrong with single instructions, by (index into `code`, slot): it matters to programs that have them.
+    broken: HashMap<(usize, u64), LoadError>,
 }
 
 impl<'data> Functions<'data> {
-    /// Finds the functions of every section of instructions; `explicit` is the type all programs shall have. Sections
-    /// of a type this engine has not are passed over if they hold none of the programs in `only`.
-    pub(crate) fn find(
-        elf: &Elf<'data>,
-        explicit: Option<ProgType>,
-        only: &[String],
-    ) -> Result<Functions<'data>, LoadError> {
-        let mut found = Functions { code: Vec::new(), all: Vec::new(), by_start: HashMap::new() };
+    /// Finds the functions of every section of instructions; `explicit` is the type all programs shall have.
+    pub(crate) fn find(elf: &Elf<'data>, explicit: Option<ProgType>) -> Result<Functions<'data>, LoadError> {
+        let mut found =
+            Functions { code: Vec::new(), all: Vec::new(), by_start: HashMap::new(), broken: HashMap::new() };
         for (index, section) in elf.sections.iter().enumerate() {
             if section.kind != SectionKind::Code || section.size == 0 {
                 continue;
             }
-            let role = match role_or(section.name, explicit) {
-                Ok(role) => role,
-                Err(_) if !only.is_empty() && !holds_any(elf, index, only) => continue,
-                Err(kind) => return Err(LoadError::at(section.name, 0, kind)),
-            };
+            let role = role_or(section.name, explicit);
             let insns = read_insns(section)?;
             let code = found.code.len();
             let functions = functions_of(elf, index, section, code, role)?;
@@ -81,29 +75,64 @@ impl<'data> Functions<'data> {
         let start = function.start as usize;
         &self.code[function.code].insns[start..start + function.len as usize]
     }
+
+    /// Notes that an instruction cannot be loaded; the first reason counts.
+    pub(crate) fn mark_broken(&mut self, code: usize, slot: u64, error: LoadError) {
+        self.broken.entry((code, slot)).or_insert(error);
+    }
+
+    /// Whether an instruction is known not to load.
+    pub(crate) fn is_broken(&self, code: usize, slot: u64) -> bool {
+        self.broken.contains_key(&(code, slot))
+    }
+
+    /// The first instruction of a function that cannot be loaded.
+    pub(crate) fn check(&self, function: &Function<'_>) -> Result<(), LoadError> {
+        if self.broken.is_empty() {
+            return Ok(());
+        }
+        let mut slots = function.start..function.start + function.len;
+        let first = slots.find_map(|slot| self.broken.get(&(function.code, slot)));
+        first.map_or(Ok(()), |error| Err(error.clone()))
+    }
 }
 
-/// The names of all global functions outside `.text`, by section.
+/// The names of all functions that are programs if their sections are of programs, by section.
 pub(crate) fn names(elf: &Elf<'_>) -> Vec<(String, String)> {
     let sections = elf.sections.iter().enumerate().filter(|(_, section)| {
-        section.kind == SectionKind::Code && role_or(section.name, None) != Ok(SectionRole::Text)
+        section.kind == SectionKind::Code && role_or(section.name, None) != SectionRole::Text
     });
     let of = |(index, section): (usize, &Section<'_>)| {
-        let mut symbols: Vec<&Symbol<'_>> = elf
-            .symbols_in(index)
-            .filter(|symbol| symbol.kind == SymbolKind::Func && symbol.binding != Binding::Local)
-            .collect();
-        symbols.sort_by_key(|symbol| symbol.value);
-        symbols
-            .into_iter()
-            .map(|symbol| (section.name.to_owned(), symbol.name.to_owned()))
-            .collect::<Vec<_>>()
+        let symbols = function_symbols(elf, index);
+        let any_global = any_global(&symbols);
+        let programs = symbols.into_iter().filter(|symbol| is_program(symbol, any_global));
+        programs.map(|symbol| (section.name.to_owned(), symbol.name.to_owned())).collect::<Vec<_>>()
     };
     sections.flat_map(of).collect()
 }
 
-fn holds_any(elf: &Elf<'_>, section: usize, names: &[String]) -> bool {
-    elf.symbols_in(section).any(|symbol| names.iter().any(|name| name == symbol.name))
+/// The symbols of a section's functions, ascending.
+fn function_symbols<'elf, 'data>(elf: &'elf Elf<'data>, section: usize) -> Vec<&'elf Symbol<'data>> {
+    let mut symbols: Vec<&Symbol<'data>> =
+        elf.symbols_in(section).filter(|s| s.kind == SymbolKind::Func).collect();
+    if symbols.is_empty() {
+        // Compilers before clang 8 gave functions no type; their local labels are not functions.
+        symbols = elf
+            .symbols_in(section)
+            .filter(|s| s.kind == SymbolKind::NoType && s.binding != Binding::Local && !s.name.is_empty())
+            .collect();
+    }
+    symbols.sort_by_key(|s| s.value);
+    symbols
+}
+
+fn any_global(symbols: &[&Symbol<'_>]) -> bool {
+    symbols.iter().any(|symbol| symbol.binding != Binding::Local)
+}
+
+/// A program is what others can name. Where every function is static (old macros put `static` on programs), all are.
+fn is_program(symbol: &Symbol<'_>, any_global: bool) -> bool {
+    symbol.binding != Binding::Local || !any_global
 }
 
 fn read_insns(section: &Section<'_>) -> Result<Vec<Insn>, LoadError> {
@@ -123,22 +152,11 @@ fn functions_of<'data>(
     code: usize,
     role: SectionRole,
 ) -> Result<Vec<Function<'data>>, LoadError> {
-    let mut symbols: Vec<&Symbol<'data>> =
-        elf.symbols_in(index).filter(|s| s.kind == SymbolKind::Func).collect();
-    if symbols.is_empty() {
-        // Compilers before clang 8 gave functions no type; their local labels are not functions.
-        symbols = elf
-            .symbols_in(index)
-            .filter(|s| s.kind == SymbolKind::NoType && s.binding != Binding::Local && !s.name.is_empty())
-            .collect();
-    }
+    let symbols = function_symbols(elf, index);
     if symbols.is_empty() {
         return Err(LoadError::at(section.name, 0, LoadErrorKind::NoFunctions));
     }
-    symbols.sort_by_key(|s| s.value);
-
-    // A program is what others can name. Where every function is static (old macros put `static` on programs), all are.
-    let any_global = symbols.iter().any(|s| s.binding != Binding::Local);
+    let any_global = any_global(&symbols);
     let mut functions: Vec<Function<'data>> = Vec::with_capacity(symbols.len());
     for (i, symbol) in symbols.iter().enumerate() {
         let size = match symbol.size {
@@ -155,7 +173,7 @@ fn functions_of<'data>(
             code,
             start: symbol.value / SLOT,
             len: size / SLOT,
-            entry: role != SectionRole::Text && (symbol.binding != Binding::Local || !any_global),
+            entry: role != SectionRole::Text && is_program(symbol, any_global),
         };
         if let Some(previous) = functions.last()
             && previous.start + previous.len > function.start

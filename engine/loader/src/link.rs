@@ -123,7 +123,7 @@ impl<'a> Linker<'a> {
 
     fn append(&mut self, layout: &mut Layout, index: usize) -> Result<(), LoadError> {
         let function = &self.functions.all[index];
-        self.references.check(function)?;
+        self.functions.check(function)?;
         let len = function.len as usize;
         layout.start.insert(index, layout.len);
         layout.order.push(index);

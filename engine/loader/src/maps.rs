@@ -2,18 +2,22 @@
 
 mod btf_defined;
 mod data;
+mod internal_name;
 mod legacy;
 mod special;
 mod types;
 pub(crate) mod values;
 
 pub use data::DATA_SECTION_MAX;
+pub(crate) use data::is_data;
+pub use internal_name::object_name;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bpfreplay_btf::Btf;
 use bpfreplay_program::MapSpec;
+use bpfreplay_uapi::MapType;
 
 use crate::elf::{Elf, SectionKind};
 use crate::error::{LoadError, LoadErrorKind, MapProblem};
@@ -29,6 +33,8 @@ pub(crate) struct Maps {
     places: Vec<MapPlace>,
     by_start: HashMap<(usize, u64), usize>,
     data_sections: HashMap<usize, usize>,
+    /// Sections of what this engine has not, by ELF index: what they would be.
+    unsupported: HashMap<usize, &'static str>,
 }
 
 /// Where a map is declared.
@@ -45,9 +51,9 @@ pub(crate) struct MapPlace {
 }
 
 impl Maps {
-    /// Reads every declaration: `.maps`, then legacy `maps`, then data sections.
-    /// Of maps that are not supported only those that chosen programs refer to matter, if there are chosen ones.
-    pub(crate) fn read(elf: &Elf<'_>, types: Option<&Arc<Btf>>, only: &[String]) -> Result<Maps, LoadError> {
+    /// Reads every declaration: `.maps`, then legacy `maps`, then data sections. Data sections are named after the
+    /// object.
+    pub(crate) fn read(elf: &Elf<'_>, types: Option<&Arc<Btf>>, object: &str) -> Result<Maps, LoadError> {
         let btf = types.map(|types| &**types);
         let mut maps = Maps::default();
         for (index, section) in elf.sections.iter().enumerate() {
@@ -57,13 +63,11 @@ impl Maps {
             match section.name {
                 ".maps" => btf_defined::read(elf, index, btf, &mut maps)?,
                 name if name == "maps" || name.starts_with("maps/") => legacy::read(elf, index, &mut maps)?,
-                name if name.starts_with(".struct_ops") && only.is_empty() => {
-                    return Err(LoadError::at(name, 0, LoadErrorKind::Unsupported("struct_ops")));
+                name if name.starts_with(".struct_ops") => {
+                    maps.unsupported.insert(index, "struct_ops");
                 }
-                name if (name.starts_with(".addr_space.") || name.starts_with(".arena"))
-                    && only.is_empty() =>
-                {
-                    return Err(LoadError::at(name, 0, LoadErrorKind::Unsupported("arena")));
+                name if name.starts_with(".addr_space.") || name.starts_with(".arena") => {
+                    maps.unsupported.insert(index, "arena");
                 }
                 _ => {}
             }
@@ -71,7 +75,7 @@ impl Maps {
         legacy::resolve_inner(elf, &mut maps)?;
         for (index, section) in elf.sections.iter().enumerate() {
             if data::is_data(section) {
-                let spec = data::read(elf, section, btf)?;
+                let spec = data::read(section, btf, object)?;
                 maps.data_sections.insert(index, maps.specs.len());
                 maps.specs.push(spec);
                 maps.places.push(MapPlace {
@@ -97,6 +101,21 @@ impl Maps {
     /// The map that a data section is.
     pub(crate) fn data_section(&self, section: usize) -> Option<usize> {
         self.data_sections.get(&section).copied()
+    }
+
+    /// What a section is whose contents this engine has no use for.
+    pub(crate) fn unsupported_section(&self, section: usize) -> Option<&'static str> {
+        self.unsupported.get(&section).copied()
+    }
+
+    /// Whether a program may refer to a map at all.
+    pub(crate) fn supported(&self, map: usize) -> Result<(), LoadErrorKind> {
+        let spec = &self.specs[map];
+        if !matches!(spec.map_type, MapType::StructOps | MapType::Arena) {
+            return Ok(());
+        }
+        let problem = MapProblem::UnsupportedType(spec.map_type.name());
+        Err(LoadErrorKind::Map { map: spec.name.clone(), problem })
     }
 
     /// Adds a declared map; definitions come in ascending order and must not share bytes.

@@ -1,5 +1,4 @@
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
 
 use bpfreplay_btf::Btf;
@@ -11,24 +10,27 @@ use crate::btf::fixup;
 use crate::core_relo;
 use crate::elf::Elf;
 use crate::error::{LoadError, LoadErrorKind};
-use crate::function::Functions;
+use crate::function::{Functions, SLOT};
 use crate::link::Linker;
 use crate::maps::{Maps, values};
+use crate::note::{self, Note};
 use crate::reference::References;
 use crate::section_name::{Attach, SectionRole};
 
 /// What an object file holds.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Every program, in the order of the file, linked and independent of the others.
+    /// Every program that can be loaded, in the order of the file, linked and independent of the others.
     pub programs: Vec<Arc<Program>>,
+    /// Those that cannot; to the others they do not matter.
+    pub refused: Vec<RefusedProgram>,
     /// Every map. All programs share this list and index into it.
     pub maps: Arc<[MapSpec]>,
     /// The licence string, empty if there is none.
     pub license: String,
     /// `.BTF` in a form `BPF_BTF_LOAD` takes.
     pub btf: Option<Arc<[u8]>>,
-    /// What was accepted though libbpf would not.
+    /// What a user should know though it is no error.
     pub notes: Vec<Note>,
 }
 
@@ -40,43 +42,44 @@ pub struct Options {
     /// The `.BTF` that CO-RE relocations are resolved against, such as `/sys/kernel/btf/vmlinux`; without it the
     /// object's own types.
     pub target_btf: Option<Vec<u8>>,
-    /// The programs to load, as libbpf's `bpf_program__set_autoload` chooses them; empty: every one. What this engine
-    /// cannot take in the others does not matter then.
+    /// The programs to load, as libbpf's `bpf_program__set_autoload` chooses them; empty: every one.
     pub only: Vec<String>,
+    /// What the object is called, which the maps that data sections are have in their names; see
+    /// [`object_name`](crate::object_name). Empty: they are called as the sections.
+    pub name: String,
 }
 
-/// Something accepted though libbpf would not; for a warning.
+/// A program that cannot be loaded.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Note {
-    /// A section name libbpf 1.x does not know.
-    LegacySection {
-        /// The section.
-        section: String,
-        /// The type its programs got.
-        prog_type: ProgType,
-    },
-    /// A section of legacy map definitions, which libbpf 1.x refuses.
-    LegacyMaps {
-        /// The section.
-        section: String,
-    },
+pub struct RefusedProgram {
+    /// The C symbol.
+    pub name: String,
+    /// The ELF section.
+    pub section: String,
+    /// Why.
+    pub error: LoadError,
 }
 
 impl Object {
-    /// Reads an object as its section names and types say.
+    /// Reads an object as its section names and types say, all of it or nothing (`bpf_object__load`).
     ///
     /// # Errors
     ///
     /// Whatever is broken or not supported, with section and offset; see [`LoadErrorKind`].
     pub fn parse(bytes: &[u8]) -> Result<Object, LoadError> {
-        Object::parse_with(bytes, &Options::default())
+        let object = Object::parse_with(bytes, &Options::default())?;
+        match object.refused.into_iter().next() {
+            Some(first) => Err(first.error),
+            None => Ok(Object { refused: Vec::new(), ..object }),
+        }
     }
 
-    /// Reads an object.
+    /// Reads an object, each program for itself.
     ///
     /// # Errors
     ///
-    /// Whatever is broken or not supported, with section and offset; see [`LoadErrorKind`].
+    /// What is broken in the file as a whole or in a map, with section and offset; see [`LoadErrorKind`]. Programs that
+    /// cannot be loaded are in [`Object::refused`].
     pub fn parse_with(bytes: &[u8], options: &Options) -> Result<Object, LoadError> {
         let elf = Elf::parse(bytes)?;
         let btf = match elf.section(".BTF") {
@@ -89,53 +92,62 @@ impl Object {
         };
         let types = btf.as_deref().zip(ext.as_ref());
 
-        let mut functions = Functions::find(&elf, options.prog_type, &options.only)?;
-        let mut maps = Maps::read(&elf, btf.as_ref(), &options.only)?;
+        let mut functions = Functions::find(&elf, options.prog_type)?;
+        let mut maps = Maps::read(&elf, btf.as_ref(), &options.name)?;
         values::fill(&elf, types, &functions, &mut maps)?;
         if let Some((btf, ext)) = types {
             let target = options.target_btf.as_deref().map(Btf::parse).transpose()?;
-            core_relo::apply(btf, ext, target.as_ref(), &mut functions, &options.only)?;
+            core_relo::apply(btf, ext, target.as_ref(), &mut functions)?;
         }
-        let references = References::resolve(&elf, btf.as_deref(), &maps, &mut functions, &options.only)?;
+        let references = References::resolve(&elf, btf.as_deref(), &maps, &mut functions)?;
 
         let license = license(&elf)?;
         let btf_bytes = btf.as_deref().map(fixup::without_externs).transpose()?;
         let btf_bytes: Option<Arc<[u8]>> = btf_bytes.map(Into::into);
-        let notes = notes(&elf, &functions);
+        let notes = note::all(&elf, &functions);
         let slot_attach = slot_attach(&functions);
         let maps: Arc<[MapSpec]> = maps.specs.into();
         let mut linker = Linker::new(&functions, &references, types);
-        let mut programs = Vec::new();
+        let (mut programs, mut refused) = (Vec::new(), Vec::new());
         let mut names = HashSet::new();
         for (index, function) in
             functions.all.iter().enumerate().filter(|(_, f)| f.entry && chosen(&options.only, f.name))
         {
             let code = &functions.code[function.code];
-            let attach = match code.role {
-                SectionRole::Programs(attach) => attach,
-                SectionRole::Slot { .. } | SectionRole::Text => slot_attach,
-            };
             if !names.insert(function.name) {
                 let kind = LoadErrorKind::DuplicateProgram(function.name.to_owned());
-                return Err(LoadError::at(code.name, function.start * 8, kind));
+                return Err(LoadError::at(code.name, function.start * SLOT, kind));
             }
-            let linked = linker.link(index, attach.prog_type)?;
-            programs.push(Arc::new(Program {
-                name: function.name.to_owned(),
-                section: code.name.to_owned(),
-                prog_type: attach.prog_type,
-                expected_attach_type: attach.attach_type,
-                xdp_has_frags: attach.frags,
-                license: license.clone(),
-                insns: linked.insns,
-                maps: Arc::clone(&maps),
-                funcs: linked.funcs,
-                lines: linked.lines,
-                btf: btf_bytes.clone(),
-                exception_callback: linked.exception_callback,
-            }));
+            let attach = match code.role {
+                SectionRole::Programs(attach) => Ok(attach),
+                SectionRole::Slot { .. } | SectionRole::Text => Ok(slot_attach),
+                SectionRole::Unsupported(what) => Err(LoadErrorKind::UnsupportedProgramType(what)),
+                SectionRole::Unknown => Err(LoadErrorKind::UnknownSection),
+            };
+            let attach = attach.map_err(|kind| LoadError::at(code.name, 0, kind));
+            match attach.and_then(|attach| Ok((attach, linker.link(index, attach.prog_type)?))) {
+                Ok((attach, linked)) => programs.push(Arc::new(Program {
+                    name: function.name.to_owned(),
+                    section: code.name.to_owned(),
+                    prog_type: attach.prog_type,
+                    expected_attach_type: attach.attach_type,
+                    xdp_has_frags: attach.frags,
+                    license: license.clone(),
+                    insns: linked.insns,
+                    maps: Arc::clone(&maps),
+                    funcs: linked.funcs,
+                    lines: linked.lines,
+                    btf: btf_bytes.clone(),
+                    exception_callback: linked.exception_callback,
+                })),
+                Err(error) => refused.push(RefusedProgram {
+                    name: function.name.to_owned(),
+                    section: code.name.to_owned(),
+                    error,
+                }),
+            }
         }
-        Ok(Object { programs, maps, license, btf: btf_bytes, notes })
+        Ok(Object { programs, refused, maps, license, btf: btf_bytes, notes })
     }
 
     /// The functions of an object that are programs if their sections are of programs: (section, name), in the order
@@ -163,24 +175,8 @@ impl Object {
 }
 
 /// Whether a program is one of those to load.
-pub(crate) fn chosen(only: &[String], name: &str) -> bool {
+fn chosen(only: &[String], name: &str) -> bool {
     only.is_empty() || only.iter().any(|chosen| chosen == name)
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Note::LegacySection { section, prog_type } => {
-                write!(f, "section '{section}' taken as {}; libbpf does not know the name", prog_type.name())
-            }
-            Note::LegacyMaps { section } => {
-                write!(
-                    f,
-                    "section '{section}' holds legacy map definitions, which libbpf 1.0 and later refuse"
-                )
-            }
-        }
-    }
 }
 
 /// The text of the `license` section.
@@ -198,22 +194,9 @@ fn license(elf: &Elf<'_>) -> Result<String, LoadError> {
 fn slot_attach(functions: &Functions<'_>) -> Attach {
     let named = functions.code.iter().find_map(|code| match code.role {
         SectionRole::Programs(attach) => Some(attach),
-        SectionRole::Text | SectionRole::Slot { .. } => None,
+        SectionRole::Text | SectionRole::Slot { .. } | SectionRole::Unsupported(_) | SectionRole::Unknown => {
+            None
+        }
     });
     named.unwrap_or(Attach { strict: false, ..Attach::of(ProgType::SchedCls) })
-}
-
-fn notes(elf: &Elf<'_>, functions: &Functions<'_>) -> Vec<Note> {
-    let sections = functions.code.iter().filter_map(|code| match code.role {
-        SectionRole::Programs(Attach { prog_type, strict: false, .. }) => {
-            Some(Note::LegacySection { section: code.name.to_owned(), prog_type })
-        }
-        _ => None,
-    });
-    let maps = elf
-        .sections
-        .iter()
-        .filter(|s| s.name == "maps" || s.name.starts_with("maps/"))
-        .map(|section| Note::LegacyMaps { section: section.name.to_owned() });
-    sections.chain(maps).collect()
 }

@@ -19,7 +19,7 @@ use bpfreplay_uapi::Kfunc;
 
 use crate::elf::{Binding, Elf, R_BPF_64_32, R_BPF_64_64, Relocation, Symbol, SymbolPlace};
 use crate::error::{LoadError, LoadErrorKind};
-use crate::function::{Code, Function, Functions, SLOT};
+use crate::function::{Code, Functions, SLOT};
 use crate::maps::{Maps, is_map_section};
 
 /// `call`, without its source.
@@ -49,38 +49,34 @@ pub(crate) struct References {
     functions: HashMap<(usize, u64), usize>,
     /// Calls of kernel functions, by the same key.
     kfuncs: HashSet<(usize, u64)>,
-    /// What is wrong with references of functions that may not be loaded at all, by the same key.
-    broken: HashMap<(usize, u64), LoadError>,
 }
 
 impl References {
-    /// Resolves every reference, writing maps and data into the instructions.
+    /// Resolves every reference, writing maps and data into the instructions. One that leads nowhere is marked as broken.
     pub(crate) fn resolve(
         elf: &Elf<'_>,
         btf: Option<&Btf>,
         maps: &Maps,
         functions: &mut Functions<'_>,
-        only: &[String],
     ) -> Result<References, LoadError> {
-        let mut found =
-            References { functions: HashMap::new(), kfuncs: HashSet::new(), broken: HashMap::new() };
+        let mut found = References { functions: HashMap::new(), kfuncs: HashSet::new() };
         for code in 0..functions.code.len() {
             let section = functions.code[code].section;
             for (slot, error) in preset_sources(&functions.code[code]) {
-                if only.is_empty() {
-                    return Err(error);
-                }
-                found.broken.insert((code, slot), error);
+                functions.mark_broken(code, slot, error);
             }
             for relocation in &elf.sections[section].relocations {
-                match found.relocate(elf, btf, maps, functions, code, relocation) {
-                    Err(error) if !only.is_empty() => {
-                        found.broken.insert((code, relocation.offset / SLOT), error);
-                    }
-                    other => other?,
+                let slot = relocation.offset / SLOT;
+                let insn = functions.code[code].insns.get(slot as usize).copied();
+                let insn = insn.filter(|_| relocation.offset.is_multiple_of(SLOT)).ok_or_else(|| {
+                    let kind = LoadErrorKind::RelocationPastEnd { size: elf.sections[section].size };
+                    LoadError::at(functions.code[code].name, relocation.offset, kind)
+                })?;
+                if let Err(error) = found.relocate(elf, btf, maps, functions, code, (insn, relocation)) {
+                    functions.mark_broken(code, slot, error);
                 }
             }
-            found.find_local_calls(functions, code)?;
+            found.find_local_calls(functions, code);
         }
         Ok(found)
     }
@@ -90,13 +86,6 @@ impl References {
         self.functions.get(&(code, slot)).copied()
     }
 
-    /// The first reference that is broken among the slots of a function.
-    pub(crate) fn check(&self, function: &Function<'_>) -> Result<(), LoadError> {
-        let slots = function.start..function.start + function.len;
-        let first = slots.filter_map(|slot| self.broken.get(&(function.code, slot))).next();
-        first.map_or(Ok(()), |error| Err(error.clone()))
-    }
-
     fn relocate(
         &mut self,
         elf: &Elf<'_>,
@@ -104,16 +93,12 @@ impl References {
         maps: &Maps,
         functions: &mut Functions<'_>,
         code: usize,
-        relocation: &Relocation,
+        (insn, relocation): (Insn, &Relocation),
     ) -> Result<(), LoadError> {
         let section = functions.code[code].name;
         let symbol = &elf.symbols[relocation.symbol];
         let fail = |kind| LoadError::at(section, relocation.offset, kind);
         let slot = relocation.offset / SLOT;
-        let insn = functions.code[code].insns.get(slot as usize).copied();
-        let insn = insn.filter(|_| relocation.offset.is_multiple_of(SLOT)).ok_or_else(|| {
-            fail(LoadErrorKind::RelocationPastEnd { size: elf.sections[functions.code[code].section].size })
-        })?;
         let on_wide = insn.is_wide() && functions.code[code].insns.len() as u64 > slot + 1;
         match relocation.kind {
             R_BPF_64_64 if on_wide => {
@@ -170,34 +155,42 @@ impl References {
     }
 
     /// Calls within a section that the assembler resolved itself, and sources that only a loader may write.
-    fn find_local_calls(&mut self, functions: &Functions<'_>, code: usize) -> Result<(), LoadError> {
-        let section = &functions.code[code];
+    fn find_local_calls(&mut self, functions: &mut Functions<'_>, code: usize) {
         let mut second_of_wide = false;
-        for (slot, insn) in (0u64..).zip(&section.insns) {
+        for slot in 0..functions.code[code].insns.len() {
+            let insn = functions.code[code].insns[slot];
             if second_of_wide {
                 second_of_wide = false;
                 continue;
             }
             second_of_wide = insn.is_wide();
+            let slot = slot as u64;
             let at = (code, slot);
-            if self.functions.contains_key(&at) || self.kfuncs.contains(&at) || self.broken.contains_key(&at)
-            {
+            let is_known = self.functions.contains_key(&at) || self.kfuncs.contains(&at);
+            if is_known || functions.is_broken(code, slot) || insn.opcode != OPCODE_CALL {
                 continue;
             }
+            let section = &functions.code[code];
             let fail = |kind| LoadError::at(section.name, slot * SLOT, kind);
-            if insn.opcode == OPCODE_CALL && insn.src() == PSEUDO_KFUNC_CALL {
-                return Err(fail(LoadErrorKind::Kfunc(format!("#{}", insn.imm))));
-            }
-            if insn.opcode == OPCODE_CALL && insn.src() == PSEUDO_CALL {
-                let at = slot as i64 + 1 + i64::from(insn.imm);
-                let function = u64::try_from(at).ok().and_then(|at| functions.at(section.section, at));
-                let function = function.ok_or_else(|| {
-                    fail(LoadErrorKind::CallTarget { section: section.name.to_owned(), insn: at })
-                })?;
-                self.functions.insert((code, slot), function);
+            if insn.src() == PSEUDO_KFUNC_CALL {
+                let error = fail(LoadErrorKind::Kfunc(format!("#{}", insn.imm)));
+                functions.mark_broken(code, slot, error);
+            } else if insn.src() == PSEUDO_CALL {
+                let target = slot as i64 + 1 + i64::from(insn.imm);
+                let function = u64::try_from(target).ok().and_then(|at| functions.at(section.section, at));
+                match function {
+                    Some(function) => {
+                        self.functions.insert(at, function);
+                    }
+                    None => {
+                        let kind =
+                            LoadErrorKind::CallTarget { section: section.name.to_owned(), insn: target };
+                        let error = fail(kind);
+                        functions.mark_broken(code, slot, error);
+                    }
+                }
             }
         }
-        Ok(())
     }
 }
 
@@ -265,9 +258,14 @@ fn target(
     let offset = value.checked_add(addend).ok_or_else(|| bad_reference(elf, symbol))?;
     if is_map_section(name) {
         let start = u64::try_from(offset).ok();
-        return start.and_then(|start| maps.at(section, start)).map(Target::Map).ok_or_else(|| {
-            LoadErrorKind::NotAMap { section: name.to_owned(), offset: offset.cast_unsigned() }
-        });
+        let map = start.and_then(|start| maps.at(section, start)).ok_or_else(|| LoadErrorKind::NotAMap {
+            section: name.to_owned(),
+            offset: offset.cast_unsigned(),
+        })?;
+        return maps.supported(map).map(|()| Target::Map(map));
+    }
+    if let Some(what) = maps.unsupported_section(section) {
+        return Err(LoadErrorKind::Unsupported(what));
     }
     if let Some(map) = maps.data_section(section) {
         let size = elf.sections[section].size;

@@ -5,8 +5,6 @@
 
 use bpfreplay_uapi::ProgType;
 
-use crate::error::LoadErrorKind;
-
 /// What the name of a section of instructions says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SectionRole {
@@ -21,6 +19,10 @@ pub(crate) enum SectionRole {
         /// The slot.
         slot: u32,
     },
+    /// Programs of a type that Linux has and this engine has not.
+    Unsupported(&'static str),
+    /// The name says no type.
+    Unknown,
 }
 
 /// Program type, `expected_attach_type` and flags.
@@ -130,36 +132,39 @@ const UNSUPPORTED: &[(&str, &str)] = &[
 ];
 
 /// What a section of instructions holds; `explicit` is the type every program shall have, whatever its section says.
-pub(crate) fn role_or(name: &str, explicit: Option<ProgType>) -> Result<SectionRole, LoadErrorKind> {
+pub(crate) fn role_or(name: &str, explicit: Option<ProgType>) -> SectionRole {
     let named = role(name);
-    match (explicit, &named) {
-        (None, _) | (_, Ok(SectionRole::Text | SectionRole::Slot { .. })) => named,
-        (Some(prog_type), _) => Ok(SectionRole::Programs(Attach::of(prog_type))),
+    match (explicit, named) {
+        (None, _) | (_, SectionRole::Text | SectionRole::Slot { .. }) => named,
+        (Some(prog_type), SectionRole::Programs(_) | SectionRole::Unsupported(_) | SectionRole::Unknown) => {
+            SectionRole::Programs(Attach::of(prog_type))
+        }
     }
 }
 
 /// What the name of a section of instructions says.
-fn role(name: &str) -> Result<SectionRole, LoadErrorKind> {
+fn role(name: &str) -> SectionRole {
     if name == ".text" {
-        return Ok(SectionRole::Text);
+        return SectionRole::Text;
     }
     // libbpf's "do not load by default"; everything an object has is loaded here.
     let name = name.strip_prefix('?').unwrap_or(name);
     let frags = name.starts_with("xdp.frags");
     if let Some(&(_, prog_type, attach_type)) = EXACT.iter().find(|(exact, ..)| *exact == name) {
-        return Ok(SectionRole::Programs(Attach { prog_type, attach_type, frags, strict: true }));
+        return SectionRole::Programs(Attach { prog_type, attach_type, frags, strict: true });
     }
     if let Some((_, unsupported)) = UNSUPPORTED.iter().find(|(prefix, _)| name.starts_with(prefix)) {
-        return Err(LoadErrorKind::UnsupportedProgramType(unsupported));
+        return SectionRole::Unsupported(unsupported);
     }
     if let Some(&(_, prog_type, attach_type, strict)) =
         PREFIX.iter().find(|(prefix, ..)| name.starts_with(prefix))
     {
-        return Ok(SectionRole::Programs(Attach { prog_type, attach_type, frags, strict }));
+        return SectionRole::Programs(Attach { prog_type, attach_type, frags, strict });
     }
-    id_and_slot(name)
-        .map(|(map_id, slot)| SectionRole::Slot { map_id, slot })
-        .ok_or(LoadErrorKind::UnknownSection)
+    match id_and_slot(name) {
+        Some((map_id, slot)) => SectionRole::Slot { map_id, slot },
+        None => SectionRole::Unknown,
+    }
 }
 
 /// `"2/1"` or `"0xff/3"`: iproute2 reads both numbers as C writes them.
@@ -178,7 +183,7 @@ mod tests {
 
     fn programs(name: &str) -> (ProgType, u32, bool) {
         match role(name) {
-            Ok(SectionRole::Programs(a)) => (a.prog_type, a.attach_type, a.strict),
+            SectionRole::Programs(a) => (a.prog_type, a.attach_type, a.strict),
             other => panic!("{name}: {other:?}"),
         }
     }
@@ -204,22 +209,22 @@ mod tests {
 
     #[test]
     fn programs_for_fragments() {
-        let frags = |name| matches!(role(name), Ok(SectionRole::Programs(Attach { frags: true, .. })));
+        let frags = |name| matches!(role(name), SectionRole::Programs(Attach { frags: true, .. }));
         assert!(frags("xdp.frags") && frags("xdp.frags/cpumap") && frags("xdp.frags_drop"));
         assert!(!frags("xdp") && !frags("xdp/devmap") && !frags("tc"));
     }
 
     #[test]
     fn id_slot_sections() {
-        assert_eq!(role("2/1"), Ok(SectionRole::Slot { map_id: 2, slot: 1 }));
-        assert_eq!(role("0x1f/10"), Ok(SectionRole::Slot { map_id: 31, slot: 10 }));
-        assert_eq!(role("2/x"), Err(LoadErrorKind::UnknownSection));
-        assert_eq!(role("2"), Err(LoadErrorKind::UnknownSection));
+        assert_eq!(role("2/1"), SectionRole::Slot { map_id: 2, slot: 1 });
+        assert_eq!(role("0x1f/10"), SectionRole::Slot { map_id: 31, slot: 10 });
+        assert_eq!(role("2/x"), SectionRole::Unknown);
+        assert_eq!(role("2"), SectionRole::Unknown);
     }
 
     #[test]
     fn what_is_not_supported_is_named() {
-        assert_eq!(role("fentry/x"), Err(LoadErrorKind::UnsupportedProgramType("tracing (fentry)")));
-        assert_eq!(role("parser"), Err(LoadErrorKind::UnknownSection));
+        assert_eq!(role("fentry/x"), SectionRole::Unsupported("tracing (fentry)"));
+        assert_eq!(role("parser"), SectionRole::Unknown);
     }
 }

@@ -205,7 +205,6 @@ fn what_is_not_supported_is_refused_by_name() {
     assert_eq!(kind("struct_ops"), LoadErrorKind::UnsupportedProgramType("struct_ops"));
     assert_eq!(kind("fentry"), LoadErrorKind::UnsupportedProgramType("tracing (fentry)"));
     assert_eq!(kind("big_endian"), LoadErrorKind::BigEndian);
-    assert_eq!(kind("pointer_in_data"), LoadErrorKind::PointerInData("target".to_owned()));
     let arena = MapProblem::UnsupportedType("arena");
     assert_eq!(kind("arena"), LoadErrorKind::Map { map: "arena".to_owned(), problem: arena });
 }
@@ -222,6 +221,48 @@ fn weak_externs_that_are_absent_are_null() {
         let calls = program.insns.iter().filter(|insn| insn.opcode == 0x85);
         assert_eq!(calls.map(|insn| (insn.src(), insn.imm)).collect::<Vec<_>>(), [(0, 2_002_000_000)]);
     }
+}
+
+#[test]
+fn a_program_that_cannot_be_loaded_does_not_hide_the_others() {
+    let object = Object::parse_with(&bytes("neighbours"), &Options::default()).expect("a sound file");
+    assert_eq!(names(&object), ["fine", "enters", "names_stacks", "unsafe"]);
+    let refused: Vec<_> = object.refused.iter().map(|r| (r.name.as_str(), r.error.kind.clone())).collect();
+    assert_eq!(
+        refused,
+        [
+            ("asks", LoadErrorKind::Ksym("bpf_prog_active".to_owned())),
+            ("traces", LoadErrorKind::UnsupportedProgramType("tracing (fentry)")),
+            ("of_no_type", LoadErrorKind::UnknownSection),
+        ]
+    );
+    let jmp = &object.maps[object.map_index("jmp").expect("declared")];
+    assert_eq!(jmp.content, MapContent::Programs(vec![(1, "asks".to_owned())]), "a slot keeps its program");
+    let all: Vec<String> =
+        Object::list(&bytes("neighbours")).expect("listed").into_iter().map(|(_, name)| name).collect();
+    assert_eq!(all, ["asks", "fine", "enters", "names_stacks", "unsafe", "traces", "of_no_type"]);
+    assert_eq!(self::refused("neighbours").kind, LoadErrorKind::Ksym("bpf_prog_active".to_owned()));
+}
+
+#[test]
+fn pointers_in_data_are_not_filled_in() {
+    let object = load("pointer_in_data");
+    let (section, symbol) = (".data".to_owned(), "target".to_owned());
+    assert!(object.notes.contains(&Note::PointersInData { section, symbol }), "{:?}", object.notes);
+    let MapContent::Data { bytes, .. } = &object.maps[0].content else { panic!("{:?}", object.maps) };
+    assert_eq!(bytes[..], [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "as in the file");
+}
+
+#[test]
+fn data_sections_are_named_after_the_object() {
+    let options = Options { name: "a_long_name".to_owned(), ..Options::default() };
+    let object = Object::parse_with(&bytes("data_sections"), &options).expect("loads");
+    let mut names: Vec<&str> = object.maps.iter().map(|map| map.name.as_str()).collect();
+    names.sort_unstable();
+    // What libbpf calls them.
+    assert_eq!(names, [".data.own", ".rodata.own", "a_long_n.bss", "a_long_n.data", "a_long_n.rodata"]);
+    let rodata = &object.maps[object.map_index("a_long_n.rodata").expect("a map")];
+    assert!(rodata.btf_value_type_id != 0, "its type is the section's");
 }
 
 #[test]

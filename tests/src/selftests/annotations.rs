@@ -94,6 +94,9 @@ pub(super) fn load(bytes: &[u8], only: &[String]) -> anyhow::Result<Vec<Arc<Prog
     let object = Object::parse_with(bytes, &options)?;
     let mut programs = Vec::new();
     for name in only {
+        if let Some(refused) = object.refused.iter().find(|refused| refused.name == *name) {
+            return Err(refused.error.clone().into());
+        }
         let Some(program) = object.program(name) else { bail!("the loader finds no program {name}") };
         programs.push(Program::clone(program));
     }

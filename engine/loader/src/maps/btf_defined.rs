@@ -228,12 +228,7 @@ fn ringbuf_size(size: u32) -> u32 {
     size.max(PAGE_SIZE).checked_next_power_of_two().unwrap_or(size)
 }
 
-/// The map type with a number, if this engine can ever have it.
+/// The map type with a number.
 pub(super) fn known_type(id: u32) -> Result<MapType, MapProblem> {
-    match MapType::from_id(id).ok_or(MapProblem::UnknownType(id))? {
-        unsupported @ (MapType::StructOps | MapType::Arena) => {
-            Err(MapProblem::UnsupportedType(unsupported.name()))
-        }
-        known => Ok(known),
-    }
+    MapType::from_id(id).ok_or(MapProblem::UnknownType(id))
 }
