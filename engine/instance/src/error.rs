@@ -1,5 +1,6 @@
 use bpfreplay_interpreter::PrepareError;
 use bpfreplay_jit::JitError;
+use bpfreplay_loader::{LoadError, RefusedProgram};
 use bpfreplay_runtime::MapError;
 use bpfreplay_verifier::VerifierError;
 
@@ -40,6 +41,14 @@ pub enum InstanceError {
         map: String,
         /// Its type.
         map_type: &'static str,
+    },
+    /// A program that is needed and that the loader refuses.
+    #[error("program '{program}' cannot be loaded: {source}")]
+    NotLoaded {
+        /// The program.
+        program: String,
+        /// The loader's reason.
+        source: Box<LoadError>,
     },
     /// A map that cannot be created.
     #[error("{0}")]
@@ -96,6 +105,12 @@ pub enum InstanceError {
     /// A tail-call override that cannot be read.
     #[error("{0}")]
     BadTail(#[from] BadTail),
+}
+
+impl InstanceError {
+    pub(crate) fn not_loaded(refused: &RefusedProgram) -> InstanceError {
+        InstanceError::NotLoaded { program: refused.name.clone(), source: Box::new(refused.error.clone()) }
+    }
 }
 
 fn there_are(known: &[String]) -> String {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bpfreplay_loader::Object;
-use bpfreplay_program::{MapContent, MapSpec, Program};
+use bpfreplay_program::{MapContent, Program};
 use bpfreplay_runtime::maps::UserHandle;
 use bpfreplay_runtime::{Executable, Map, ProgArray, ProgramId, SKB_LAYOUT};
 use bpfreplay_uapi::map::update_flags;
@@ -10,14 +10,12 @@ use bpfreplay_verifier::{LogLevel, VerifiedProgram, verify};
 
 use crate::engine::{Engine, Ready};
 use crate::error::InstanceError;
-use crate::select::{Load, default_entry, find, prog_arrays, reachable, slots};
+use crate::maps;
+use crate::select::{Candidates, Load, prog_arrays, slots};
 use crate::tail::Tail;
 
 /// The opcode of `call`; with source 0 the immediate is a helper's static id (RFC 9669 4.3.1).
 const CALL: u8 = 0x85;
-
-/// Bytes of a page: a ring buffer is made of pages.
-const PAGE_SIZE: u32 = 4096;
 
 /// How to make an object ready.
 #[derive(Clone, Debug)]
@@ -26,7 +24,7 @@ pub struct Options {
     pub engine: Engine,
     /// How many values a per-CPU map keeps for a key: the number of workers.
     pub cpus: u32,
-    /// The program frames enter; `None`: [`default_entry`].
+    /// The program frames enter; `None`: [`default_entry`](crate::default_entry).
     pub entry: Option<String>,
     /// How much is loaded.
     pub load: Load,
@@ -81,40 +79,30 @@ impl LoadedProgram {
 }
 
 impl Instance {
-    /// Makes an object ready.
+    /// Makes an object ready. Programs that the loader refused do not matter if they are not among those to load.
     ///
     /// # Errors
     ///
-    /// The first map, program or slot that cannot be.
+    /// The first program, map or slot that cannot be.
     pub fn load(object: &Object, options: &Options) -> Result<Instance, InstanceError> {
-        Instance::from_programs(&object.programs, options)
+        Instance::new(&Candidates { programs: &object.programs, refused: &object.refused }, options)
     }
 
     /// Makes programs ready that share their list of maps, without an object: tests and case files.
     ///
     /// # Errors
     ///
-    /// The first map, program or slot that cannot be.
+    /// The first program, map or slot that cannot be.
     pub fn from_programs(programs: &[Arc<Program>], options: &Options) -> Result<Instance, InstanceError> {
-        let entry = match &options.entry {
-            Some(name) => find(programs, name)?,
-            None => match options.load {
-                // Whoever loads all programs may enter any of them by name; the first stands in for none.
-                Load::All => default_entry(programs).or_else(|error| programs.first().ok_or(error))?,
-                Load::Reachable => default_entry(programs)?,
-            },
-        };
-        let chosen = match options.load {
-            Load::All => programs.to_vec(),
-            Load::Reachable => reachable(programs, entry, &options.tails)?,
-        };
-        let maps = entry
-            .maps
-            .iter()
-            .map(|spec| {
-                Map::create(&as_created(spec, options.cpus), options.cpus).map_err(InstanceError::Map)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        Instance::new(&Candidates { programs, refused: &[] }, options)
+    }
+
+    fn new(candidates: &Candidates<'_>, options: &Options) -> Result<Instance, InstanceError> {
+        let (entry, chosen) = candidates.choose(options)?;
+        let chosen = maps::without_unsupported(&chosen);
+        let specs = chosen.first().map(|program| Arc::clone(&program.maps)).unwrap_or_default();
+        let create = |spec| maps::create_map(spec, options.cpus).map_err(InstanceError::Map);
+        let maps = specs.iter().map(create).collect::<Result<Vec<_>, _>>()?;
         let handles = maps.iter().map(Map::user_handle).collect();
         let mut instance = Instance {
             engine: Ready::new(options.engine)?,
@@ -125,7 +113,7 @@ impl Instance {
         };
         for program in &chosen {
             let loaded = instance.prepare(program, options.log)?;
-            if program.name == entry.name {
+            if program.name == entry {
                 instance.entry = instance.programs.len();
             }
             instance.programs.push(loaded);
@@ -300,21 +288,4 @@ impl Instance {
             map_type: map.spec().map_type.name(),
         })
     }
-}
-
-/// What libbpf makes of a declaration before it creates the map (`bpf_object__create_map`).
-fn as_created(spec: &MapSpec, cpus: u32) -> MapSpec {
-    let mut spec = spec.clone();
-    match spec.map_type {
-        // A slot for each CPU, where the object does not say how many.
-        MapType::PerfEventArray if spec.max_entries == 0 => spec.max_entries = cpus,
-        // linux: tools/lib/bpf/libbpf.c adjust_ringbuf_sz: the next size the kernel takes.
-        MapType::Ringbuf if spec.max_entries != 0 => {
-            let pages = spec.max_entries.div_ceil(PAGE_SIZE).checked_next_power_of_two();
-            let bytes = pages.and_then(|pages| pages.checked_mul(PAGE_SIZE));
-            spec.max_entries = bytes.unwrap_or(spec.max_entries);
-        }
-        _ => {}
-    }
-    spec
 }

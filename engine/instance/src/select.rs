@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bpfreplay_loader::RefusedProgram;
 use bpfreplay_program::{MapContent, MapSpec, Program};
 use bpfreplay_uapi::MapType;
 
 use crate::error::InstanceError;
+use crate::instance::Options;
 use crate::tail::Tail;
 
 /// How much of an object is loaded.
@@ -25,60 +27,99 @@ pub enum Load {
 ///
 /// [`InstanceError::NoPrograms`], [`InstanceError::AmbiguousEntry`].
 pub fn default_entry(programs: &[Arc<Program>]) -> Result<&Arc<Program>, InstanceError> {
-    let led_to: BTreeSet<&str> = programs
-        .iter()
-        .flat_map(|program| program.maps.iter())
-        .flat_map(|map| slots(map).iter())
-        .map(|(_, name)| name.as_str())
-        .collect();
-    let heads: Vec<&Arc<Program>> =
-        programs.iter().filter(|program| !led_to.contains(program.name.as_str())).collect();
-    match (programs, &heads[..]) {
-        ([], _) => Err(InstanceError::NoPrograms),
-        ([only], _) => Ok(only),
-        (_, [head]) => Ok(*head),
-        (_, []) => Err(InstanceError::AmbiguousEntry { candidates: names(programs) }),
-        (_, several) => Err(InstanceError::AmbiguousEntry {
-            candidates: several.iter().map(|program| program.name.clone()).collect(),
-        }),
+    Candidates { programs, refused: &[] }.default_entry()
+}
+
+/// The programs of an object: those that can be loaded, and those that the loader refused.
+pub(crate) struct Candidates<'a> {
+    pub(crate) programs: &'a [Arc<Program>],
+    pub(crate) refused: &'a [RefusedProgram],
+}
+
+impl<'a> Candidates<'a> {
+    /// The name of the entry, and what is loaded, in the order of the object.
+    pub(crate) fn choose(&self, options: &Options) -> Result<(&'a str, Vec<Arc<Program>>), InstanceError> {
+        let entry = match &options.entry {
+            Some(name) => self.find(name)?,
+            None => match options.load {
+                // Whoever loads all programs may enter any of them by name; the first stands in for none.
+                Load::All => self.default_entry().or_else(|error| self.programs.first().ok_or(error))?,
+                Load::Reachable => self.default_entry()?,
+            },
+        };
+        let chosen = match (options.load, self.refused.first()) {
+            (Load::All, Some(refused)) => return Err(InstanceError::not_loaded(refused)),
+            (Load::All, None) => self.programs.to_vec(),
+            (Load::Reachable, _) => self.reachable(entry, &options.tails)?,
+        };
+        Ok((&entry.name, chosen))
     }
-}
 
-/// The program with a name.
-pub(crate) fn find<'a>(programs: &'a [Arc<Program>], name: &str) -> Result<&'a Arc<Program>, InstanceError> {
-    programs
-        .iter()
-        .find(|program| program.name == name)
-        .ok_or_else(|| InstanceError::NoSuchProgram { name: name.to_owned(), known: names(programs) })
-}
-
-/// The entry and every program its tail calls can lead to: through the prog arrays it refers to, what is in their
-/// slots, and so on; and what `tails` name, whichever array it goes to. In the order of `programs`.
-pub(crate) fn reachable(
-    programs: &[Arc<Program>],
-    entry: &Arc<Program>,
-    tails: &[Tail],
-) -> Result<Vec<Arc<Program>>, InstanceError> {
-    let mut reached: BTreeSet<&str> = BTreeSet::from([entry.name.as_str()]);
-    let mut queue = vec![entry];
-    for name in tails.iter().filter_map(|tail| tail.program.as_deref()) {
-        let named = find(programs, name)?;
-        if reached.insert(named.name.as_str()) {
-            queue.push(named);
+    /// A program that was refused may have been meant; if it alone could be, it is.
+    fn default_entry(&self) -> Result<&'a Arc<Program>, InstanceError> {
+        let led_to: BTreeSet<&str> = self
+            .programs
+            .iter()
+            .flat_map(|program| program.maps.iter())
+            .flat_map(|map| slots(map).iter())
+            .map(|(_, name)| name.as_str())
+            .collect();
+        let heads: Vec<&Arc<Program>> =
+            self.programs.iter().filter(|program| !led_to.contains(program.name.as_str())).collect();
+        let refused_head = self.refused.iter().find(|refused| !led_to.contains(refused.name.as_str()));
+        match (self.programs, &heads[..], refused_head) {
+            (_, [head], _) => Ok(*head),
+            (_, [], Some(refused)) => Err(InstanceError::not_loaded(refused)),
+            ([], ..) => {
+                Err(self.refused.first().map_or(InstanceError::NoPrograms, InstanceError::not_loaded))
+            }
+            ([only], ..) => Ok(only),
+            (_, [], None) => Err(InstanceError::AmbiguousEntry { candidates: self.names() }),
+            (_, several, _) => Err(InstanceError::AmbiguousEntry {
+                candidates: several.iter().map(|program| program.name.clone()).collect(),
+            }),
         }
     }
-    while let Some(program) = queue.pop() {
-        for map in prog_arrays(program) {
-            let map = &program.maps[map];
-            for (_, name) in slots(map) {
-                let next = find(programs, name)?;
-                if reached.insert(next.name.as_str()) {
-                    queue.push(next);
+
+    /// The program with a name.
+    fn find(&self, name: &str) -> Result<&'a Arc<Program>, InstanceError> {
+        if let Some(program) = self.programs.iter().find(|program| program.name == name) {
+            return Ok(program);
+        }
+        Err(match self.refused.iter().find(|refused| refused.name == name) {
+            Some(refused) => InstanceError::not_loaded(refused),
+            None => InstanceError::NoSuchProgram { name: name.to_owned(), known: self.names() },
+        })
+    }
+
+    /// The entry and every program its tail calls can lead to: through the prog arrays it refers to, what is in their
+    /// slots, and so on; and what `tails` name, whichever array it goes to. In the order of the object.
+    fn reachable(&self, entry: &'a Arc<Program>, tails: &[Tail]) -> Result<Vec<Arc<Program>>, InstanceError> {
+        let mut reached: BTreeSet<&str> = BTreeSet::from([entry.name.as_str()]);
+        let mut queue = vec![entry];
+        for name in tails.iter().filter_map(|tail| tail.program.as_deref()) {
+            let named = self.find(name)?;
+            if reached.insert(named.name.as_str()) {
+                queue.push(named);
+            }
+        }
+        while let Some(program) = queue.pop() {
+            for map in prog_arrays(program) {
+                let map = &program.maps[map];
+                for (_, name) in slots(map) {
+                    let next = self.find(name)?;
+                    if reached.insert(next.name.as_str()) {
+                        queue.push(next);
+                    }
                 }
             }
         }
+        Ok(self.programs.iter().filter(|program| reached.contains(program.name.as_str())).cloned().collect())
     }
-    Ok(programs.iter().filter(|program| reached.contains(program.name.as_str())).cloned().collect())
+
+    fn names(&self) -> Vec<String> {
+        self.programs.iter().map(|program| program.name.clone()).collect()
+    }
 }
 
 /// The prog arrays a program refers to anywhere, by index.
@@ -102,8 +143,4 @@ pub(crate) fn slots(map: &MapSpec) -> &[(u32, String)] {
         MapContent::Programs(slots) => slots,
         MapContent::Empty | MapContent::Data { .. } | MapContent::Maps(_) => &[],
     }
-}
-
-fn names(programs: &[Arc<Program>]) -> Vec<String> {
-    programs.iter().map(|program| program.name.clone()).collect()
 }

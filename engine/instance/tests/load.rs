@@ -191,6 +191,39 @@ fn the_entry_is_found() {
 }
 
 #[test]
+fn neighbours_that_cannot_be_loaded_matter_where_something_leads_to_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../loader/tests/objects");
+    let bytes = std::fs::read(folder.join("neighbours.bpf.o")).expect("a test object");
+    let object = Object::parse_with(&bytes, &Default::default()).expect("a sound file");
+    for engine in Engine::ALL {
+        let load = |entry: Option<&str>, tails: &[&str]| {
+            let tails = tails.iter().map(|tail| tail.parse().expect("good")).collect();
+            let entry = entry.map(str::to_owned);
+            Instance::load(&object, &Options { entry, tails, load: Load::Reachable, cpus: 3, ..on(engine) })
+        };
+        // Neither the programs beside it matter, nor the map of a kind that only one of them names.
+        let fine = load(Some("fine"), &[]).expect("loads");
+        assert_eq!(run(&fine, "fine", &tcp_frame()), (0, vec!["fine".to_owned()]));
+        assert!(fine.map("stacks").is_none());
+        assert_eq!(fine.map("events").expect("named").spec().max_entries, 3, "a slot for each CPU");
+
+        for (entry, tails) in [("asks", &[][..]), ("enters", &[]), ("fine", &["jmp[0]=asks"])] {
+            let error = load(Some(entry), tails).expect_err("refused");
+            assert!(
+                matches!(&error, InstanceError::NotLoaded { program, .. } if program == "asks"),
+                "{error}"
+            );
+        }
+        let error = load(Some("names_stacks"), &[]).expect_err("refused");
+        assert!(matches!(&error, InstanceError::Map(why) if why.errno == Errno::EOPNOTSUPP), "{error}");
+        let Err(InstanceError::AmbiguousEntry { candidates }) = load(None, &[]) else { panic!("four heads") };
+        assert_eq!(candidates, ["fine", "enters", "names_stacks", "unsafe"]);
+    }
+    let error = Instance::load(&object, &on(Engine::Jit)).expect_err("all of it");
+    assert!(matches!(&error, InstanceError::NotLoaded { .. }), "{error}");
+}
+
+#[test]
 fn a_refused_program_says_why() {
     let object = parsers(bpfreplay_parsers::PARSER_DPA.bytes);
     let mut broken = (**object.program("parse_tcp").expect("defined")).clone();

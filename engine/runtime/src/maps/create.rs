@@ -41,12 +41,11 @@ impl Map {
     /// limits end, ENOMEM, ENOTSUPP for an inner map that cannot be one; EPERM never. EOPNOTSUPP for a type this
     /// engine does not have.
     pub fn create(spec: &MapSpec, cpus: u32) -> Result<Arc<Map>, MapError> {
-        let name = |why: MapError| MapError::new(why.errno, format!("map {}: {}", spec.name, why.reason));
         if cpus == 0 || cpus > MAX_CPUS {
-            let reason = format!("{cpus} CPUs, 1 to {MAX_CPUS} are possible");
-            return Err(name(MapError::new(Errno::EINVAL, reason)));
+            let reason = format!("map {}: {cpus} CPUs, 1 to {MAX_CPUS} are possible", spec.name);
+            return Err(MapError::new(Errno::EINVAL, reason));
         }
-        check(spec).map_err(name)?;
+        Map::check(spec)?;
         let spec = adjust(spec, cpus);
         let user = Arc::new(UserSide { flags: spec.map_flags, frozen: AtomicBool::new(false) });
         let storage = storage(&spec, cpus, &user).ok_or_else(|| {
@@ -72,6 +71,17 @@ impl Map {
         }
         registry::add(&map);
         Ok(map)
+    }
+}
+
+impl Map {
+    /// What [`Map::create`] says of sizes, numbers and flags, without creating the map.
+    ///
+    /// # Errors
+    ///
+    /// As [`Map::create`], ENOMEM excepted.
+    pub fn check(spec: &MapSpec) -> Result<(), MapError> {
+        check(spec).map_err(|why| MapError::new(why.errno, format!("map {}: {}", spec.name, why.reason)))
     }
 }
 
