@@ -39,7 +39,7 @@ impl Failure {
 }
 
 /// The error and its causes on one line. Errors that already say their cause do not say it twice.
-fn chain(error: &anyhow::Error) -> String {
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if !text.ends_with(&cause) {

@@ -53,12 +53,21 @@ fn cases_are_of_their_groups() {
 #[test]
 fn what_cannot_run_is_no_result() {
     let insns = |code: &str| assemble(code, &()).unwrap().insns;
-    let refused = plugin(&insns("r0 = r5\nexit"), &["", "--debug"]).unwrap_err();
-    assert!(refused.contains("R5 !read_ok"), "{refused}");
-    assert!(plugin(&insns("r0 = *(u8 *)(r1 + 2)\nexit"), &["00 01"]).is_err(), "past the memory");
+    let why = |code: &str, args: &[&str]| plugin(&insns(code), args).expect_err("refused");
+    for args in [&[""][..], &["", "--debug"]] {
+        let refused = why("r0 = r5\nexit", args);
+        assert!(refused.contains("R5 !read_ok"), "{refused}");
+    }
+    assert!(why("r0 = *(u8 *)(r1 + 2)\nexit", &["00 01"]).contains("invalid access to packet"));
     assert_eq!(plugin(&insns("r0 = *(u8 *)(r1 + 1)\nexit"), &["00 01 ", ""]).as_deref(), Ok("1\n"));
-    assert!(plugin(&[], &[""]).is_err(), "no program");
-    assert!(plugin(&insns("exit"), &["", "--fast"]).is_err(), "an option there is not");
+    assert!(plugin(&[], &[""]).unwrap_err().contains("at least one slot"));
+    assert!(why("exit", &["", "--fast"]).contains("'--fast'"));
+    assert!(why("exit", &["0"]).contains("1 hex digits are no whole bytes"));
+    assert!(why("exit", &["", "--program", "xy"]).contains("'xy' is no byte in hex"));
+    let unknown = Insn::new(0xff, 0, 0, 0, 0);
+    assert!(plugin(&[unknown], &[""]).unwrap_err().contains("unknown opcode ff"));
+    let helper = why("r1 = 0\ncall 9999\nexit", &[""]);
+    assert!(helper.contains("invalid func unknown#9999"), "{helper}");
 }
 
 /// As the runner starts it: bytes with spaces between them, on standard input.
@@ -77,7 +86,13 @@ fn plugin(insns: &[Insn], args: &[&str]) -> Result<String, String> {
     let _ = writeln!(child.stdin.take().unwrap(), "{hex}");
     let output = child.wait_with_output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    if output.status.success() {
+        return Ok(text(&output.stdout));
+    }
+    // One line that says why, and nothing that could be taken for a result.
+    let why = text(&output.stderr);
+    assert_eq!((output.stdout.len(), why.lines().count()), (0, 1), "{why}");
+    Err(why)
 }
 
 fn cases() -> Vec<Case> {

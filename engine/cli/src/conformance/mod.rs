@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   bpfreplay conformance ["mem bytes as hex"] [--engine jit|interpreter] [--debug] < "program bytes as hex"
-//!   standard output: r0 as hex          exit code: 0, or 1 if the program was not run
+//!   standard output: r0 as hex          exit code: 0, or 1 if the program was not run, or 2 for bad arguments
+//!   standard error:  one line that says why, if the exit code is not 0
 //! ```
 //! The runner starts an executable with the memory as its first argument and its `--plugin_options` behind it, so it
 //! is given a script: `exec bpfreplay conformance "$@"`.
@@ -25,7 +26,7 @@ use bpfreplay_runtime::skb::{Bytes, Frame, Hook, Link, TestRun};
 use bpfreplay_runtime::{Context, ExecutionContext, Packet};
 use bpfreplay_uapi::ProgType;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{self, Exit, Failure};
 use crate::{complain, print};
 use options::Options;
 pub(crate) use options::Plugin;
@@ -38,12 +39,15 @@ pub(crate) fn run(args: &Plugin) -> Result<Exit, Failure> {
     match result(&options) {
         Ok(r0) => Ok(if print(&format!("{r0:x}\n")).is_ok() { Exit::Done } else { Exit::Partly }),
         Err(error) => {
-            if options.debug {
-                complain(&error);
-            }
+            complain(&one_line(&error));
             Ok(Exit::Partly)
         }
     }
+}
+
+/// The runner shows the reason as it is.
+fn one_line(error: &anyhow::Error) -> String {
+    exit::chain(error).lines().map(str::trim).collect::<Vec<_>>().join(": ")
 }
 
 fn result(options: &Options) -> anyhow::Result<u64> {
@@ -89,8 +93,12 @@ fn from_slots(bytes: &[u8], memory: &[u8]) -> anyhow::Result<Program> {
 
 /// The first program of an object.
 fn from_object(bytes: &[u8]) -> anyhow::Result<Arc<Program>> {
-    let object = Object::parse(bytes)?;
-    let program = object.programs.into_iter().next().context("the object holds no programs")?;
+    let object = Object::parse_with(bytes, &bpfreplay_loader::Options::default())?;
+    let program = match (object.programs.into_iter().next(), object.refused.into_iter().next()) {
+        (Some(program), _) => program,
+        (None, Some(refused)) => bail!("program '{}' cannot be loaded: {}", refused.name, refused.error),
+        (None, None) => bail!("the object holds no programs"),
+    };
     match program.prog_type {
         ProgType::SchedCls | ProgType::SchedAct => Ok(program),
         other => bail!("the object's program is of type {}; it runs on an skb here", other.name()),

@@ -21,21 +21,14 @@ pub(super) struct Options {
     pub(super) memory: Vec<u8>,
     /// The program is an object.
     pub(super) elf: bool,
-    /// Say why nothing is printed.
-    pub(super) debug: bool,
     program: Option<String>,
 }
 
 impl Options {
     /// Options may come in one argument or in several; empty ones are what a runner without any passes.
     pub(super) fn parse(args: &[String]) -> anyhow::Result<Options> {
-        let mut options = Options {
-            engine: Engine::default(),
-            memory: Vec::new(),
-            elf: false,
-            debug: false,
-            program: None,
-        };
+        let mut options =
+            Options { engine: Engine::default(), memory: Vec::new(), elf: false, program: None };
         let mut memory = None;
         let mut args = args.iter();
         while let Some(arg) = args.next() {
@@ -51,7 +44,8 @@ impl Options {
             while let Some(word) = words.next() {
                 let mut value = || words.next().or_else(|| args.next().cloned());
                 match word.as_str() {
-                    "--debug" => options.debug = true,
+                    // Other plugins say more with it; this one says everything anyway.
+                    "--debug" => {}
                     "--elf" => options.elf = true,
                     "--jit" => options.engine = Engine::Jit,
                     "--interpreter" => options.engine = Engine::Interpreter,
@@ -110,10 +104,7 @@ mod tests {
     #[test]
     fn as_the_runner_passes_them() {
         let options = parse(&["aa  bb  ", "--engine interpreter --debug"]).unwrap();
-        assert_eq!(
-            (options.memory, options.engine, options.debug),
-            (vec![0xaa, 0xbb], Engine::Interpreter, true)
-        );
+        assert_eq!((options.memory, options.engine), (vec![0xaa, 0xbb], Engine::Interpreter));
         let options = parse(&["", ""]).unwrap();
         assert_eq!((options.memory, options.engine), (vec![], Engine::Jit));
         let options = parse(&["--program", "95 00", "0102"]).unwrap();
