@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bpfreplay_instance::{Engine, Instance, Load, Options};
-use bpfreplay_loader::Object;
+use bpfreplay_loader::{Object, object_name};
 use bpfreplay_parsers::PARSER_DPA;
 use bpfreplay_replay::{EngineSetup, Programs, RecordMaps};
 use bpfreplay_runtime::skb;
@@ -53,19 +53,27 @@ impl Engines {
             setups.push(EngineSetup { pipeline, programs, records: RecordMaps::new(instance.maps()) });
             instances.push(instance);
         }
+        for refused in &object.refused {
+            let (program, why) = (&refused.name, &refused.error);
+            complain(&format_args!("{name}: program '{program}' cannot be loaded and is left out: {why}"));
+        }
         Ok(Engines { instances, setups, hook })
     }
 }
 
 fn read_object(args: &ReplayArgs) -> anyhow::Result<(Object, String)> {
-    let (bytes, name) = match &args.object {
-        ObjectSource::Embedded => (PARSER_DPA.bytes.into(), format!("embedded object {}", PARSER_DPA.name)),
+    let (bytes, name, object) = match &args.object {
+        ObjectSource::Embedded => (
+            PARSER_DPA.bytes.into(),
+            format!("embedded object {}", PARSER_DPA.name),
+            PARSER_DPA.name.to_owned(),
+        ),
         ObjectSource::File(path) => {
             let name = path.display().to_string();
-            (fs::read(path).with_context(|| format!("{name}: cannot read"))?, name)
+            (fs::read(path).with_context(|| format!("{name}: cannot read"))?, name, object_name(path))
         }
     };
-    let options = bpfreplay_loader::Options { prog_type: args.prog_type, ..Default::default() };
+    let options = bpfreplay_loader::Options { prog_type: args.prog_type, name: object, ..Default::default() };
     let object = Object::parse_with(&bytes, &options).with_context(|| name.clone())?;
     Ok((object, name))
 }

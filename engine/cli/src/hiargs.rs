@@ -10,7 +10,7 @@ use bpfreplay_replay::{Capture, MAX_WORKERS};
 use bpfreplay_uapi::ProgType;
 
 use crate::exit::Failure;
-use crate::lowargs::{Engine, FrameProgType, Hook, Replay};
+use crate::lowargs::{Engine, Hook, Replay};
 use crate::{overwriting, usage};
 
 /// A replay to be made.
@@ -77,7 +77,7 @@ impl ReplayArgs {
         Ok(ReplayArgs {
             object,
             entry: low.entry,
-            prog_type: low.prog_type.map(prog_type),
+            prog_type: low.prog_type,
             engine: low.engine,
             workers: workers(low.workers, low.engine)?,
             hook: low.hook,
@@ -132,13 +132,6 @@ fn size(capture: &Capture) -> anyhow::Result<Option<u64>> {
     }
     fs::File::open(path).with_context(context)?;
     Ok(Some(metadata.len()))
-}
-
-fn prog_type(typed: FrameProgType) -> ProgType {
-    match typed {
-        FrameProgType::SchedCls => ProgType::SchedCls,
-        FrameProgType::SchedAct => ProgType::SchedAct,
-    }
 }
 
 fn workers(asked: Option<usize>, engine: Engine) -> anyhow::Result<usize> {

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use bpfreplay_instance::Tail;
 use bpfreplay_replay::MAX_WORKERS;
+use bpfreplay_uapi::ProgType;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::conformance::Plugin;
 use crate::inspect::Inspect;
+use crate::object;
 use crate::verify::Verify;
 
 /// eBPF packet programs over captures, with the Linux kernel's semantics, in user space.
@@ -70,8 +72,8 @@ pub(crate) struct Replay {
     /// What all programs of the object are, whatever their sections are called (bpftool's `type`)
     ///
     /// Without it, the name of a program's section says its type.
-    #[arg(long = "type", value_enum, value_name = "TYPE", requires = "object")]
-    pub prog_type: Option<FrameProgType>,
+    #[arg(long = "type", value_name = "TYPE", value_parser = object::prog_type, requires = "object")]
+    pub prog_type: Option<ProgType>,
 
     /// What runs the programs
     #[arg(long, value_enum, default_value_t)]
@@ -129,17 +131,6 @@ pub(crate) struct Replay {
     /// Captures to read one after the other, pcap or pcapng; - is standard input
     #[arg(required = true, value_name = "CAPTURE")]
     pub captures: Vec<PathBuf>,
-}
-
-/// The program types that frames are replayed through, named as bpftool prints them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FrameProgType {
-    /// A tc classifier
-    #[value(name = "sched_cls", alias = "classifier", alias = "tc")]
-    SchedCls,
-    /// A tc action
-    #[value(name = "sched_act", alias = "action")]
-    SchedAct,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

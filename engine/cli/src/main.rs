@@ -27,6 +27,7 @@ mod verify;
 
 use std::process::ExitCode;
 
+use bpfreplay_runtime::maps::MAX_CPUS;
 use clap::Parser;
 
 use crate::exit::Failure;
@@ -64,6 +65,12 @@ pub(crate) fn print(text: &str) -> std::io::Result<()> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// The CPUs of this machine, as far as maps have a value or a slot for each.
+pub(crate) fn cpus() -> u32 {
+    let cpus = std::thread::available_parallelism().ok().and_then(|cpus| u32::try_from(cpus.get()).ok());
+    cpus.unwrap_or(1).min(MAX_CPUS)
 }
 
 /// Usage, or an object that cannot run.

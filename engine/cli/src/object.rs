@@ -5,9 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use bpfreplay_loader::{LoadError, Object, Options};
-use bpfreplay_program::Program;
+use bpfreplay_loader::{LoadError, Object, Options, object_name};
+use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::ProgType;
+
+use crate::complain;
+
+/// What a command looks at.
+pub(crate) struct Opened {
+    pub programs: Vec<Loaded>,
+    /// Every map of the object; programs index into them.
+    pub maps: Arc<[MapSpec]>,
+}
 
 /// A program of an object.
 pub(crate) struct Loaded {
@@ -18,14 +27,10 @@ pub(crate) struct Loaded {
     pub program: Result<Arc<Program>, LoadError>,
 }
 
-/// The programs of an object; of these names only, if there are any.
+/// The maps and programs of an object; of these names only, if there are any.
 ///
 /// One program that cannot be loaded does not hide the others.
-pub(crate) fn programs(
-    path: &Path,
-    prog_type: Option<ProgType>,
-    names: &[String],
-) -> anyhow::Result<Vec<Loaded>> {
+pub(crate) fn open(path: &Path, prog_type: Option<ProgType>, names: &[String]) -> anyhow::Result<Opened> {
     let file = path.display();
     let bytes = fs::read(path).with_context(|| format!("{file}: cannot read"))?;
     let known = Object::list(&bytes).with_context(|| file.to_string())?;
@@ -36,39 +41,47 @@ pub(crate) fn programs(
     if known.is_empty() {
         bail!("{file}: the object holds no programs");
     }
-    let parse = |only: &[String]| {
-        Object::parse_with(&bytes, &Options { prog_type, only: only.to_vec(), ..Options::default() })
-    };
-    let loaded = |name: String, program| {
-        let position = known.iter().position(|known| *known == name);
-        Loaded { id: position.map_or(0, |position| position + 1), name, program }
-    };
-    if let Ok(object) = parse(names) {
-        return Ok(object
-            .programs
-            .into_iter()
-            .map(|program| loaded(program.name.clone(), Ok(program)))
-            .collect());
+    let options = Options { prog_type, only: names.to_vec(), name: object_name(path), ..Options::default() };
+    let object = Object::parse_with(&bytes, &options);
+    for note in object.iter().flat_map(|object| &object.notes) {
+        complain(&format_args!("{file}: {note}"));
     }
-    let wanted = if names.is_empty() { &known } else { names };
-    let one = |name: &String| {
-        let program = parse(std::slice::from_ref(name)).map(|object| object.programs.into_iter().next());
-        (name.clone(), program)
-    };
-    wanted
-        .iter()
-        .map(one)
-        .map(|(name, program)| match program {
-            Ok(Some(program)) => Ok(loaded(name, Ok(program))),
-            Ok(None) => bail!("{file}: program '{name}' is not in what was loaded"),
-            Err(error) => Ok(loaded(name, Err(error))),
+    let wanted = known.iter().enumerate().filter(|(_, name)| names.is_empty() || names.contains(name));
+    let programs = wanted
+        .map(|(index, name)| match program(&object, name) {
+            Some(program) => Ok(Loaded { id: index + 1, name: name.clone(), program }),
+            None => bail!("{file}: program '{name}' is not in what was loaded"),
         })
-        .collect()
+        .collect::<anyhow::Result<_>>()?;
+    Ok(Opened { programs, maps: object.map(|object| object.maps).unwrap_or_default() })
 }
+
+/// What became of a program. Where something is wrong with the object as a whole, that is wrong with each.
+fn program(object: &Result<Object, LoadError>, name: &str) -> Option<Result<Arc<Program>, LoadError>> {
+    let object = match object {
+        Ok(object) => object,
+        Err(error) => return Some(Err(error.clone())),
+    };
+    let refused = || object.refused.iter().find(|refused| refused.name == name);
+    match object.program(name) {
+        Some(program) => Some(Ok(Arc::clone(program))),
+        None => refused().map(|refused| Err(refused.error.clone())),
+    }
+}
+
+/// Names besides bpftool's own that stand for program types: what `bpftool prog load` takes, and sections are called.
+const ALIASES: &[(&str, ProgType)] = &[
+    ("socket", ProgType::SocketFilter),
+    ("classifier", ProgType::SchedCls),
+    ("tc", ProgType::SchedCls),
+    ("action", ProgType::SchedAct),
+    ("cgroup/skb", ProgType::CgroupSkb),
+];
 
 /// bpftool's name of a program type.
 pub(crate) fn prog_type(name: &str) -> Result<ProgType, String> {
-    let found = ProgType::ALL.iter().find(|known| known.name() == name).copied();
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, known)| *known);
+    let found = ProgType::ALL.iter().find(|known| known.name() == name).copied().or(alias);
     found.ok_or_else(|| {
         let known: Vec<_> = ProgType::ALL.iter().map(|known| known.name()).collect();
         format!("known are {}", known.join(", "))

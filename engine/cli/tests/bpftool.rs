@@ -59,11 +59,23 @@ fn the_same_as_bpftool_says() {
         "instructions that no layout or map number is in"
     );
 
+    // Distances are those of each listing; the name of a subprogram that touches neither context nor maps is the kernel's.
+    let callee = |dump: &Value, name: &str| -> String {
+        let rows = dump.as_array().unwrap().iter().filter_map(|row| row["disasm"].as_str());
+        let calls = rows.filter_map(|text| text.split_once("call pc")?.1.split_once('#'));
+        let found = calls.map(|(_, symbol)| symbol).find(|symbol| symbol.ends_with(name));
+        found.unwrap_or_else(|| panic!("no call of {name}")).to_owned()
+    };
+    let both = |name| [&program["dump_xlated"], &dumped].map(|dump| callee(dump, name));
+    let [ours_twice, theirs_twice] = both("_twice");
+    assert_eq!(ours_twice, theirs_twice, "with the tag");
+    assert!(both("_sub").iter().all(|symbol| symbol.starts_with("bpf_prog_")), "{:?}", both("_sub"));
+
     for (ours, id) in ours["maps"].as_array().unwrap().iter().zip(in_our_order(program, &theirs)) {
         let theirs = json(Command::new("bpftool").args(["-j", "map", "show", "id", &id.to_string()]));
         let besides: Vec<&str> = KERNELS_OWN.iter().chain(OF_OWNERS).copied().collect();
         assert_eq!(keys(ours, &[]), keys(&theirs, &besides), "keys of a map");
-        for key in ["type", "flags", "bytes_key", "bytes_value", "max_entries", "frozen"] {
+        for key in ["type", "name", "flags", "bytes_key", "bytes_value", "max_entries", "frozen"] {
             assert_eq!(ours[key], theirs[key], "{key} of {}", ours["name"]);
         }
     }

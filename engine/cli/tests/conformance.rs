@@ -65,7 +65,8 @@ fn what_cannot_run_is_no_result() {
     assert!(why("exit", &["0"]).contains("1 hex digits are no whole bytes"));
     assert!(why("exit", &["", "--program", "xy"]).contains("'xy' is no byte in hex"));
     let unknown = Insn::new(0xff, 0, 0, 0, 0);
-    assert!(plugin(&[unknown], &[""]).unwrap_err().contains("unknown opcode ff"));
+    let unknown = plugin(&[unknown, insns("exit")[0]], &[""]).unwrap_err();
+    assert!(unknown.contains("unknown opcode ff"), "{unknown}");
     let helper = why("r1 = 0\ncall 9999\nexit", &[""]);
     assert!(helper.contains("invalid func unknown#9999"), "{helper}");
 }

@@ -6,7 +6,7 @@ use bpfreplay_uapi::MapType;
 /// A map as an object declares it: what `BPF_MAP_CREATE` takes, and what to put in it before the first run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MapSpec {
-    /// The C symbol; for data sections the section, such as `.rodata`.
+    /// The C symbol; for data sections libbpf's name, such as `prog.rodata` (`.rodata` of an object without a name).
     pub name: String,
     /// The type.
     pub map_type: MapType,

@@ -18,7 +18,7 @@ Examples:
 
 Exit codes:
   0  all programs are shown
-  1  a program is refused and not shown
+  1  a program is refused and not shown, or shown without machine code: this engine lacks what it needs
   2  usage, or an object that cannot be read";
 
 #[derive(Args, Debug)]

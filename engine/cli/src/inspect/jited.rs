@@ -7,11 +7,11 @@ use bpfreplay_isa::{CallTarget, Imm64, Instruction as Xlated};
 use bpfreplay_jit::JitedProgram;
 use bpfreplay_program::LineInfo;
 use bpfreplay_runtime::{ContextKind, Map, helpers};
-use bpfreplay_uapi::{HelperId, helper_name};
+use bpfreplay_uapi::{HelperId, MapType, helper_name};
 use bpfreplay_verifier::VerifiedProgram;
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter, OpKind};
 
-use super::names::function_name;
+use super::names::symbol;
 use super::rows::Above;
 
 /// The machine code of a function, or what is kept out of the way of all of them.
@@ -53,7 +53,7 @@ pub(super) fn functions(
     for pc in 0..slots {
         let (proto, mut line) = above.at(pc);
         if verified.subprogs().iter().any(|subprog| subprog.start as usize == pc) || functions.is_empty() {
-            let name = function_name(verified, pc).unwrap_or(&verified.program().name).to_owned();
+            let name = symbol(verified, pc);
             functions.push(Function { proto, name, insns: Vec::new() });
         }
         // What comes before the first instruction, to record the program, belongs to it.
@@ -121,7 +121,9 @@ fn decode(
 /// a helper's form for one kind of map.
 fn referred(verified: &VerifiedProgram, pc: usize) -> Option<String> {
     match bpfreplay_isa::decode(verified.xlated(), pc).ok()? {
-        Xlated::Call(CallTarget::Helper(id)) => helper_name(id).map(str::to_owned),
+        Xlated::Call(CallTarget::Helper(id)) => {
+            looked_up(verified, pc, id).or_else(|| helper_name(id).map(str::to_owned))
+        }
         Xlated::LoadImm64 { value: Imm64::MapValue { map, off }, .. } => {
             Some(format!("map[id:{}][0]+{off}", map + 1))
         }
@@ -135,6 +137,17 @@ fn referred(verified: &VerifiedProgram, pc: usize) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// A lookup in a known array is done in place: the address is that of the value, or of the first one.
+fn looked_up(verified: &VerifiedProgram, pc: usize, helper: u32) -> Option<String> {
+    if helper != HelperId::MapLookupElem.id() {
+        return None;
+    }
+    let access = verified.facts().map_accesses.iter().find(|access| access.pc as usize == pc)?;
+    let spec = verified.program().maps.get(access.map as usize)?;
+    let is_array = matches!(spec.map_type, MapType::Array | MapType::PercpuArray);
+    is_array.then(|| format!("map[id:{}][{}]+0", access.map + 1, access.key.unwrap_or(0)))
 }
 
 /// Jumps within the program show where they lead as the offsets in front of instructions do.

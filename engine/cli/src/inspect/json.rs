@@ -4,7 +4,8 @@ use bpfreplay_program::{LineInfo, MapContent, MapSpec};
 use serde_json::{Map, Value, json};
 
 use super::jited::Function;
-use super::{Inspected, InspectedProgram};
+use super::names::{map_name, program_name};
+use super::{Inspected, InspectedProgram, Shown};
 
 pub(super) fn report(inspected: &Inspected) -> String {
     let programs: Vec<Value> = inspected.programs.iter().map(program).collect();
@@ -13,9 +14,17 @@ pub(super) fn report(inspected: &Inspected) -> String {
     format!("{}\n", json!({ "programs": programs, "maps": maps }))
 }
 
-fn program(shown: &InspectedProgram) -> Value {
-    let program = shown.verified.program();
-    let xlated: Vec<Value> = shown
+/// What cannot be shown has bpftool's key for that: `error`.
+fn program(shown: &Shown) -> Value {
+    match &shown.program {
+        Ok(program) => accepted(shown.id, program),
+        Err(why) => json!({ "id": shown.id, "name": shown.name, "error": why.to_string() }),
+    }
+}
+
+fn accepted(id: usize, inspected: &InspectedProgram) -> Value {
+    let program = inspected.verified.program();
+    let xlated: Vec<Value> = inspected
         .xlated
         .iter()
         .map(|row| {
@@ -28,20 +37,25 @@ fn program(shown: &InspectedProgram) -> Value {
             Value::Object(object)
         })
         .collect();
-    let jited: Vec<Value> = shown.jited.iter().map(function).collect();
-    json!({
-        "id": shown.id,
+    let mut object = json!({
+        "id": id,
         "type": program.prog_type.name(),
-        "name": program.name,
-        "tag": shown.tag,
+        "name": program_name(program),
+        "tag": inspected.tag,
         "gpl_compatible": program.gpl_compatible(),
-        "bytes_xlated": shown.verified.xlated().len() * 8,
-        "jited": true,
-        "bytes_jited": shown.bytes_jited,
-        "map_ids": shown.map_ids,
+        "bytes_xlated": inspected.verified.xlated().len() * 8,
+        "jited": inspected.jited.is_ok(),
+        "map_ids": inspected.map_ids,
         "dump_xlated": xlated,
-        "dump_jited": jited,
-    })
+    });
+    match &inspected.jited {
+        Ok(jited) => {
+            object["bytes_jited"] = json!(jited.bytes);
+            object["dump_jited"] = jited.functions.iter().map(function).collect();
+        }
+        Err(why) => object["error"] = json!(why),
+    }
+    object
 }
 
 fn function(function: &Function) -> Value {
@@ -80,7 +94,7 @@ fn map(id: usize, spec: &MapSpec) -> Value {
     json!({
         "id": id,
         "type": spec.map_type.name(),
-        "name": spec.name,
+        "name": map_name(spec),
         "flags": spec.map_flags,
         "bytes_key": spec.key_size,
         "bytes_value": spec.value_size,

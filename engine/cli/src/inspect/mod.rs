@@ -9,20 +9,21 @@
 mod args;
 mod jited;
 mod json;
+mod machine;
 mod names;
 mod proto;
 mod rows;
 mod tag;
 mod text;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
-use bpfreplay_jit::Jit;
+use bpfreplay_instance::maps_named;
 use bpfreplay_loader::LoadError;
-use bpfreplay_program::MapSpec;
-use bpfreplay_runtime::{Map, SKB_LAYOUT};
+use bpfreplay_program::{MapSpec, Program};
+use bpfreplay_runtime::SKB_LAYOUT;
 use bpfreplay_verifier::{LogLevel, Options, VerifiedProgram, VerifierError};
 
 pub(crate) use args::Inspect;
@@ -30,101 +31,91 @@ pub(crate) use args::Inspect;
 use crate::exit::{Exit, Failure};
 use crate::object::{self, Loaded};
 use crate::{complain, print, usage};
-use jited::Function;
+use machine::{Jited, Machine};
 use rows::Row;
 
 /// What there is to show of an object.
 pub(crate) struct Inspected {
-    pub programs: Vec<InspectedProgram>,
+    pub programs: Vec<Shown>,
     pub maps: Vec<MapSpec>,
 }
 
-/// A program of it.
-pub(crate) struct InspectedProgram {
+/// What there is to show of a program.
+pub(crate) struct Shown {
     /// Counted from 1, in the order of the object.
     pub id: usize,
+    pub name: String,
+    pub program: Result<InspectedProgram, NotShown>,
+}
+
+/// A program that the verifier accepts.
+pub(crate) struct InspectedProgram {
     pub verified: VerifiedProgram,
     pub tag: String,
     /// Maps it names, by their numbers.
     pub map_ids: Vec<usize>,
     pub xlated: Vec<Row>,
-    pub bytes_jited: usize,
-    pub jited: Vec<Function>,
+    /// Its machine code, or why there is none: what verifies may need what this engine has not.
+    pub jited: Result<Jited, String>,
 }
 
 /// Why a program is not shown.
-enum NotShown {
+pub(crate) enum NotShown {
     Load(LoadError),
     Refused(Box<VerifierError>),
-    Jit(anyhow::Error),
 }
 
-/// 0 if all programs are shown, 1 if one is not.
-pub(crate) fn run(args: &Inspect) -> Result<Exit, Failure> {
-    let loaded = object::programs(&args.object, args.prog_type, &args.programs).map_err(usage)?;
-    let specs =
-        loaded.iter().find_map(|loaded| loaded.program.as_ref().ok()).map(|program| program.maps.to_vec());
-    let specs = specs.unwrap_or_default();
-    let machine = Machine::new(&args.object, &specs).map_err(usage)?;
-    let mut inspected = Inspected { programs: Vec::new(), maps: specs };
-    let mut all = true;
-    for Loaded { id, name, program } in loaded {
-        let shown = program.map_err(NotShown::Load).and_then(|program| {
-            let options = Options { layout: &SKB_LAYOUT, log: LogLevel::Off };
-            let verified = bpfreplay_verifier::verify(program, &options);
-            let verified = verified.map_err(|error| NotShown::Refused(Box::new(error)))?;
-            machine.inspect(id, verified).map_err(NotShown::Jit)
-        });
-        match shown {
-            Ok(shown) => inspected.programs.push(shown),
-            Err(why) => {
-                all = false;
-                tell(&args.object, &name, &why);
-            }
+impl fmt::Display for NotShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotShown::Load(error) => error.fmt(f),
+            NotShown::Refused(error) => f.write_str(&error.message),
         }
     }
+}
+
+/// 0 if all programs are shown with their machine code, else 1.
+pub(crate) fn run(args: &Inspect) -> Result<Exit, Failure> {
+    let opened = object::open(&args.object, args.prog_type, &args.programs).map_err(usage)?;
+    let machine = Machine::new(&args.object, &opened.maps).map_err(usage)?;
+    let shown = |Loaded { id, name, program }| Shown {
+        id,
+        name,
+        program: program.map_err(NotShown::Load).and_then(|program| inspect(&machine, program)),
+    };
+    let programs: Vec<Shown> = opened.programs.into_iter().map(shown).collect();
+    let all = programs.iter().all(|shown| shown.program.as_ref().is_ok_and(|program| program.jited.is_ok()));
+    let inspected = Inspected { programs, maps: machine.specs() };
     let out = if args.json { json::report(&inspected) } else { text::report(&inspected) };
     let printed = print(&out);
+    inspected.programs.iter().for_each(|shown| tell(&args.object, shown));
     Ok(if all && printed.is_ok() { Exit::Done } else { Exit::Partly })
 }
 
-fn tell(object: &Path, name: &str, why: &NotShown) {
-    let file = object.display();
-    match why {
-        NotShown::Load(error) => complain(&format_args!("{file}: program '{name}': {error}")),
-        NotShown::Refused(error) => complain(&format_args!(
+fn inspect(machine: &Machine, program: Arc<Program>) -> Result<InspectedProgram, NotShown> {
+    let options = Options { layout: &SKB_LAYOUT, log: LogLevel::Off };
+    let verified =
+        bpfreplay_verifier::verify(program, &options).map_err(|error| NotShown::Refused(Box::new(error)))?;
+    Ok(InspectedProgram {
+        tag: tag::tag(&verified.program().insns),
+        map_ids: maps_named(verified.program()).into_iter().map(|map| map + 1).collect(),
+        xlated: rows::xlated(&verified),
+        jited: machine.compile(&verified).map_err(|error| format!("{error:#}")),
+        verified,
+    })
+}
+
+fn tell(object: &Path, shown: &Shown) {
+    let (file, name) = (object.display(), &shown.name);
+    match &shown.program {
+        Ok(InspectedProgram { jited: Ok(_), .. }) => {}
+        Ok(InspectedProgram { jited: Err(error), .. }) => {
+            complain(&format_args!("{file}: program '{name}' is not jited: {error}"));
+        }
+        Err(why @ NotShown::Load(_)) => complain(&format_args!("{file}: program '{name}': {why}")),
+        Err(why @ NotShown::Refused(_)) => complain(&format_args!(
             "{file}: program '{name}' is refused, see bpfreplay verify {file} -p {name}: {}",
-            error.message.lines().next().unwrap_or_default()
+            why.to_string().lines().next().unwrap_or_default()
         )),
-        NotShown::Jit(error) => complain(&format_args!("{file}: program '{name}': {error:#}")),
-    }
-}
-
-/// The maps made, so that machine code can name them.
-struct Machine {
-    jit: Jit,
-    maps: Vec<Arc<Map>>,
-}
-
-impl Machine {
-    fn new(object: &Path, specs: &[MapSpec]) -> anyhow::Result<Machine> {
-        let file = object.display();
-        let make =
-            |spec: &MapSpec| Map::create(spec, 1).with_context(|| format!("{file}: map '{}'", spec.name));
-        Ok(Machine { jit: Jit::new()?, maps: specs.iter().map(make).collect::<Result<_, _>>()? })
-    }
-
-    fn inspect(&self, id: usize, verified: VerifiedProgram) -> anyhow::Result<InspectedProgram> {
-        let executable = self.jit.prepare(&verified, &self.maps)?;
-        let jited = executable.as_any().downcast_ref().context("the JIT made something else")?;
-        Ok(InspectedProgram {
-            id,
-            tag: tag::tag(&verified.program().insns),
-            map_ids: names::maps_used(verified.program()),
-            xlated: rows::xlated(&verified),
-            bytes_jited: jited::bytes(jited),
-            jited: jited::functions(&verified, jited, &self.maps),
-            verified,
-        })
     }
 }

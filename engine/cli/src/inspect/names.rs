@@ -1,11 +1,15 @@
-use std::collections::BTreeSet;
-
 use bpfreplay_isa::{Insn, Names};
-use bpfreplay_program::Program;
+use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::{Kfunc, helper_name};
 use bpfreplay_verifier::VerifiedProgram;
 
-/// What an xlated instruction refers to, as bpftool names it: `map[id:1]`, `pc+3#parse_tcp`.
+use super::tag;
+
+/// The opcode of a call, and its source where it is of a function of the program (`BPF_PSEUDO_CALL`).
+const CALL: u8 = 0x85;
+const PSEUDO_CALL: u8 = 1;
+
+/// What an xlated instruction refers to, as bpftool names it: `map[id:1]`, `pc+3#bpf_prog_b639eb1a5954ddde_parse_tcp`.
 pub(super) struct XlatedNames<'a> {
     pub(super) verified: &'a VerifiedProgram,
     /// The slot the instruction is in.
@@ -23,10 +27,7 @@ impl Names for XlatedNames<'_> {
 
     fn local(&self, off: i32) -> String {
         let target = usize::try_from(self.pc as i64 + 1 + i64::from(off)).unwrap_or(usize::MAX);
-        match function_name(self.verified, target) {
-            Some(name) => format!("{off:+}#{name}"),
-            None => format!("{off:+}"),
-        }
+        format!("{off:+}#{}", symbol(self.verified, target))
     }
 
     fn imm64(&self, src: u8, imm: u64) -> Option<String> {
@@ -47,10 +48,44 @@ pub(super) fn function_name(verified: &VerifiedProgram, start: usize) -> Option<
     Some(&func.name)
 }
 
-/// The numbers of the maps a program names, in the order in which it does.
-pub(super) fn maps_used(program: &Program) -> Vec<usize> {
-    let is_map = |insn: &&Insn| insn.is_wide() && matches!(insn.src(), 1 | 2);
-    let mut seen = BTreeSet::new();
-    let used = program.insns.iter().filter(is_map).map(|insn| insn.imm as u32 as usize + 1);
-    used.filter(|id| seen.insert(*id)).collect()
+/// What the kernel calls the machine code of the function that starts at an xlated slot (`bpf_get_prog_name`).
+pub(super) fn symbol(verified: &VerifiedProgram, start: usize) -> String {
+    // Without BTF subprograms have no names: jit_subprogs() calls them F.
+    let fallback = if start == 0 { verified.program().name.as_str() } else { "F" };
+    let name = function_name(verified, start).unwrap_or(fallback);
+    let tag = if start == 0 { tag::tag(&verified.program().insns) } else { tag_of_subprog(verified, start) };
+    format!("bpf_prog_{tag}_{name}")
+}
+
+/// The tag of a subprogram is that of its xlated instructions (`jit_subprogs`): the kernel's own, where they name no
+/// map, helper or field of the context, whose places are not the kernel's.
+fn tag_of_subprog(verified: &VerifiedProgram, start: usize) -> String {
+    let subprogs = verified.subprogs();
+    let end = subprogs.iter().find(|subprog| subprog.start as usize == start).map(|subprog| subprog.end);
+    let insns = &verified.xlated()[start..end.map_or(start, |end| end as usize)];
+    let hashed = insns.iter().enumerate().map(|(at, &insn)| {
+        if insn.opcode != CALL || insn.src() != PSEUDO_CALL {
+            return insn;
+        }
+        // While subprograms are taken apart, a call holds the number of its callee.
+        let target = (start + at) as i64 + 1 + i64::from(insn.imm);
+        let callee = subprogs.iter().position(|subprog| i64::from(subprog.start) == target).unwrap_or(0);
+        Insn::new(insn.opcode, insn.dst(), insn.src(), i16::try_from(callee).unwrap_or(i16::MAX), 1)
+    });
+    tag::tag(&hashed.collect::<Vec<_>>())
+}
+
+/// The name of a map as the kernel has it: cut.
+pub(super) fn map_name(spec: &MapSpec) -> &str {
+    cut(&spec.name)
+}
+
+/// The name of a program as bpftool finds it: whole in the BTF of its functions, else as the kernel has it.
+pub(super) fn program_name(program: &Program) -> &str {
+    if program.funcs.is_empty() { cut(&program.name) } else { &program.name }
+}
+
+/// What the kernel keeps of a name (`BPF_OBJ_NAME_LEN`, with the NUL).
+fn cut(name: &str) -> &str {
+    name.get(..15).unwrap_or(name)
 }

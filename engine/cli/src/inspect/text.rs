@@ -5,16 +5,18 @@ use std::fmt::Write;
 use bpfreplay_program::{LineInfo, MapContent, MapSpec};
 
 use super::jited::Function;
-use super::{Inspected, InspectedProgram};
+use super::names::{map_name, program_name};
+use super::{Inspected, InspectedProgram, Shown};
 
 pub(super) fn report(inspected: &Inspected) -> String {
     let mut out = String::new();
     for (index, map) in inspected.maps.iter().enumerate() {
         show_map(&mut out, index + 1, map);
     }
-    for program in &inspected.programs {
+    for Shown { id, program, .. } in &inspected.programs {
+        let Ok(program) = program else { continue };
         out.push('\n');
-        show_program(&mut out, program);
+        show_program(&mut out, *id, program);
         out += "\nxlated:\n";
         for row in &program.xlated {
             if let Some(proto) = &row.proto {
@@ -24,15 +26,19 @@ pub(super) fn report(inspected: &Inspected) -> String {
             let _ = writeln!(out, "{:4}: {}", row.pc, row.disasm);
         }
         out += "\njited:\n";
-        for function in &program.jited {
-            machine_code(&mut out, function);
+        match &program.jited {
+            Ok(jited) => jited.functions.iter().for_each(|function| machine_code(&mut out, function)),
+            Err(why) => {
+                let _ = writeln!(out, "not jited: {why}");
+            }
         }
     }
     out
 }
 
 fn show_map(out: &mut String, id: usize, map: &MapSpec) {
-    let _ = writeln!(out, "{id}: {}  name {}  flags {:#x}", map.map_type.name(), map.name, map.map_flags);
+    let _ =
+        writeln!(out, "{id}: {}  name {}  flags {:#x}", map.map_type.name(), map_name(map), map.map_flags);
     let (key, value, entries) = (map.key_size, map.value_size, map.max_entries);
     let _ = writeln!(out, "\tkey {key}B  value {value}B  max_entries {entries}");
     if matches!(map.content, MapContent::Data { frozen: true, .. }) {
@@ -40,18 +46,21 @@ fn show_map(out: &mut String, id: usize, map: &MapSpec) {
     }
 }
 
-fn show_program(out: &mut String, shown: &InspectedProgram) {
+fn show_program(out: &mut String, id: usize, shown: &InspectedProgram) {
     let program = shown.verified.program();
     let gpl = if program.gpl_compatible() { "  gpl" } else { "" };
     let _ = writeln!(
         out,
-        "{}: {}  name {}  tag {}{gpl}",
-        shown.id,
+        "{id}: {}  name {}  tag {}{gpl}",
         program.prog_type.name(),
-        program.name,
+        program_name(program),
         shown.tag
     );
-    let _ = write!(out, "\txlated {}B  jited {}B", shown.verified.xlated().len() * 8, shown.bytes_jited);
+    let _ = write!(out, "\txlated {}B  ", shown.verified.xlated().len() * 8);
+    let _ = match &shown.jited {
+        Ok(jited) => write!(out, "jited {}B", jited.bytes),
+        Err(_) => write!(out, "not jited"),
+    };
     if !shown.map_ids.is_empty() {
         let ids: Vec<_> = shown.map_ids.iter().map(ToString::to_string).collect();
         let _ = write!(out, "  map_ids {}", ids.join(","));

@@ -11,18 +11,20 @@ mod json;
 mod snippet;
 mod text;
 
+use std::fmt;
 use std::sync::Arc;
 
+use bpfreplay_instance::{check_map, is_unsupported};
 use bpfreplay_loader::LoadError;
-use bpfreplay_program::Program;
-use bpfreplay_runtime::SKB_LAYOUT;
+use bpfreplay_program::{MapSpec, Program};
+use bpfreplay_runtime::{MapError, SKB_LAYOUT};
 use bpfreplay_verifier::{LogLevel, Options, VerifiedProgram, VerifierError};
 
 pub(crate) use args::Verify;
 
 use crate::exit::{Exit, Failure};
 use crate::object::{self, Loaded};
-use crate::{print, usage};
+use crate::{cpus, print, usage};
 
 /// One program, judged.
 pub(crate) struct Verdict {
@@ -34,7 +36,24 @@ pub(crate) enum Judged {
     Accepted(Box<VerifiedProgram>),
     Refused(Box<Refused>),
     /// It did not get as far as the verifier.
-    NotLoaded(LoadError),
+    NotLoaded(NotLoaded),
+}
+
+/// Why a program does not get as far as the verifier.
+#[derive(Debug)]
+pub(crate) enum NotLoaded {
+    Load(LoadError),
+    /// A map that cannot be created keeps the whole object from being loaded, as it does in libbpf.
+    Map(MapError),
+}
+
+impl fmt::Display for NotLoaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotLoaded::Load(error) => error.fmt(f),
+            NotLoaded::Map(error) => error.fmt(f),
+        }
+    }
 }
 
 pub(crate) struct Refused {
@@ -46,14 +65,17 @@ pub(crate) struct Refused {
 
 /// 0 if all programs are accepted, 1 if any is refused.
 pub(crate) fn run(args: &Verify) -> Result<Exit, Failure> {
-    let programs = object::programs(&args.object, args.prog_type, &args.programs).map_err(usage)?;
+    let opened = object::open(&args.object, args.prog_type, &args.programs).map_err(usage)?;
+    let maps = check_maps(&opened.maps);
     let level = args.level();
-    let verdicts: Vec<Verdict> = programs
+    let verdicts: Vec<Verdict> = opened
+        .programs
         .into_iter()
         .map(|Loaded { name, program, .. }| {
-            let judged = match program {
-                Ok(program) => judge(&program, level),
-                Err(error) => Judged::NotLoaded(error),
+            let judged = match (program, &maps) {
+                (Err(error), _) => Judged::NotLoaded(NotLoaded::Load(error)),
+                (Ok(_), Err(error)) => Judged::NotLoaded(NotLoaded::Map(error.clone())),
+                (Ok(program), Ok(())) => judge(&program, level),
             };
             Verdict { name, judged }
         })
@@ -62,6 +84,17 @@ pub(crate) fn run(args: &Verify) -> Result<Exit, Failure> {
     let printed = print(&out);
     let refused = verdicts.iter().any(|verdict| !matches!(verdict.judged, Judged::Accepted(_)));
     Ok(if refused || printed.is_err() { Exit::Partly } else { Exit::Done })
+}
+
+/// The first map that the kernel would not create. A kind that this engine has not is for the verifier to judge.
+fn check_maps(maps: &[MapSpec]) -> Result<(), MapError> {
+    for spec in maps {
+        match check_map(spec, cpus()) {
+            Err(error) if !is_unsupported(&error) => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn judge(program: &Arc<Program>, level: LogLevel) -> Judged {
