@@ -115,8 +115,12 @@ impl Kfunc {
             | Kfunc::DynptrSize
             | Kfunc::DynptrClone
             | Kfunc::DynptrCopy
-            | Kfunc::DynptrMemset
-            | Kfunc::Throw => true,
+            | Kfunc::DynptrMemset => true,
+            // The generic set, which fewer hooks register than the common one.
+            Kfunc::Throw => matches!(
+                prog_type,
+                ProgType::SchedCls | ProgType::Xdp | ProgType::CgroupSkb | ProgType::Tracepoint
+            ),
         }
     }
 }
