@@ -68,8 +68,8 @@ pub(crate) fn within_bounds(
         }
     };
     let lowest = -(MAX_BPF_STACK as i64);
-    if range.min >= lowest && range.max.saturating_add(size) <= 0 && (range.max < 0 || size == 0) && size >= 0
-    {
+    // No bytes at all begin somewhere in the frame, too.
+    if (lowest..0).contains(&range.min) && range.max.saturating_add(size) <= 0 && size >= 0 {
         return Ok(range);
     }
     if range.is_fixed() {
