@@ -7,7 +7,7 @@ use crate::check::helper_args::MapArgument;
 use crate::check::special::has_spin_lock;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{RegState, RegType, State};
+use crate::state::{MemSort, RegState, RegType, State};
 
 /// The reference behind what a helper returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,10 +42,21 @@ pub(super) fn release(state: &mut State, ref_obj_id: u32) -> bool {
     }
     state.each_mut(|reg| {
         if reg.ref_obj_id == ref_obj_id {
-            *reg = RegState::UNKNOWN;
+            *reg = after_release(reg);
         }
     });
     true
+}
+
+/// What is left of a pointer whose reference has ended: a number. A slice stays a pointer, to no bytes: the kernel does
+/// not know that it is dead, and as a number it could be compared in ways the kernel does not let a pointer.
+fn after_release(reg: &RegState) -> RegState {
+    match reg.kind {
+        RegType::Mem { sort: sort @ MemSort::Slice { .. }, .. } => {
+            RegState { kind: RegType::Mem { size: 0, sort }, ref_obj_id: 0, ..*reg }
+        }
+        _ => RegState::UNKNOWN,
+    }
 }
 
 /// Where a program must not hold anything.
