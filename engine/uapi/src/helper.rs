@@ -100,6 +100,8 @@ pub enum RetType {
     SockCommonOrNull,
     /// A TCP socket, or NULL.
     TcpSockOrNull,
+    /// A socket as the kernel has it ([`BtfSock`](crate::sock::BtfSock)), or NULL.
+    BtfSockOrNull,
     /// A ring buffer record of the size of [`ArgType::ConstAllocSize`] with a reference, or NULL.
     RingbufMemOrNull,
     /// Bytes of a dynptr, as many as [`ArgType::ConstAllocSize`] says, or NULL.

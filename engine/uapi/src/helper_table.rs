@@ -68,6 +68,11 @@ fn lwt_in_xmit(t: ProgType) -> bool {
     matches!(t, ProgType::LwtIn | ProgType::LwtXmit)
 }
 
+/// Every type that is shown packets: `bpf_sk_base_func_proto`.
+fn networking(t: ProgType) -> bool {
+    skb(t) || xdp(t)
+}
+
 /// Every type with a `struct __sk_buff`.
 fn skb(t: ProgType) -> bool {
     t.has_skb()
@@ -223,6 +228,11 @@ helpers! {
     133 RingbufDiscard "bpf_ringbuf_discard" (RingbufMem, Anything) -> Void, any_type [];
     134 RingbufQuery "bpf_ringbuf_query" (ConstMapPtr, Anything) -> Integer, any_type [];
     135 CsumLevel "bpf_csum_level" (Ctx, Anything) -> Integer, tc_lwt_xmit [];
+    136 SkcToTcp6Sock "bpf_skc_to_tcp6_sock" (BtfSockCommon) -> BtfSockOrNull, networking [];
+    137 SkcToTcpSock "bpf_skc_to_tcp_sock" (BtfSockCommon) -> BtfSockOrNull, networking [];
+    138 SkcToTcpTimewaitSock "bpf_skc_to_tcp_timewait_sock" (BtfSockCommon) -> BtfSockOrNull, networking [];
+    139 SkcToTcpRequestSock "bpf_skc_to_tcp_request_sock" (BtfSockCommon) -> BtfSockOrNull, networking [];
+    140 SkcToUdp6Sock "bpf_skc_to_udp6_sock" (BtfSockCommon) -> BtfSockOrNull, networking [];
     151 SkbCgroupClassid "bpf_skb_cgroup_classid" (Ctx) -> Integer, tc [];
     152 RedirectNeigh "bpf_redirect_neigh" (Anything, MemOrNull(Read), ConstSizeOrZero, Anything) -> Integer, tc [];
     155 RedirectPeer "bpf_redirect_peer" (Anything, Anything) -> Integer, tc [];
@@ -235,6 +245,7 @@ helpers! {
     171 TimerStart "bpf_timer_start" (Timer, Anything, Anything) -> Integer, any_type [gpl];
     172 TimerCancel "bpf_timer_cancel" (Timer) -> Integer, any_type [gpl];
     177 TraceVprintk "bpf_trace_vprintk" (Mem(Read), ConstSize, MemOrNull(Read), ConstSizeOrZero) -> Integer, any_type [gpl];
+    178 SkcToUnixSock "bpf_skc_to_unix_sock" (BtfSockCommon) -> BtfSockOrNull, networking [];
     181 Loop "bpf_loop" (Anything, Func, StackOrNull, Anything) -> Integer, any_type [];
     182 Strncmp "bpf_strncmp" (Mem(Read), ConstSize, ConstStr) -> Integer, any_type [];
     188 XdpGetBuffLen "bpf_xdp_get_buff_len" (Ctx) -> Integer, xdp [];
@@ -242,6 +253,7 @@ helpers! {
     190 XdpStoreBytes "bpf_xdp_store_bytes" (Ctx, Anything, Mem(Read), ConstSize) -> Integer, xdp [];
     192 SkbSetTstamp "bpf_skb_set_tstamp" (Ctx, Anything, Anything) -> Integer, tc [];
     195 MapLookupPercpuElem "bpf_map_lookup_percpu_elem" (ConstMapPtr, MapKey, Anything) -> MapValueOrNull, any_type [pkt];
+    196 SkcToMptcpSock "bpf_skc_to_mptcp_sock" (BtfSockCommon) -> BtfSockOrNull, networking [];
     197 DynptrFromMem "bpf_dynptr_from_mem" (Mem(Fill), ConstSizeOrZero, Anything, Dynptr(NewLocal)) -> Integer, any_type [];
     198 RingbufReserveDynptr "bpf_ringbuf_reserve_dynptr" (ConstMapPtr, Anything, Anything, Dynptr(NewRingbuf)) -> Integer, any_type [];
     199 RingbufSubmitDynptr "bpf_ringbuf_submit_dynptr" (Dynptr(ReleaseRingbuf), Anything) -> Void, any_type [];

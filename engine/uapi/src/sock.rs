@@ -1,6 +1,8 @@
 //! What programs may load of a socket: `struct bpf_sock`, `struct bpf_tcp_sock`, `struct bpf_xdp_sock`. Nothing can be
 //! stored.
 
+use crate::helper::HelperId;
+
 /// What a socket pointer is known to point to (`PTR_TO_SOCK_COMMON` and its kin).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum SockKind {
@@ -12,6 +14,50 @@ pub enum SockKind {
     Tcp,
     /// An AF_XDP socket: `struct bpf_xdp_sock`.
     Xdp,
+}
+
+/// A socket as the kernel itself has it, by the name of its structure in BTF: what `bpf_skc_to_*` makes of one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "the kernel's structures")]
+pub enum BtfSock {
+    Tcp6,
+    Tcp,
+    TcpTimewait,
+    TcpRequest,
+    Udp6,
+    Unix,
+    Mptcp,
+}
+
+impl BtfSock {
+    /// What a helper makes of a socket.
+    #[must_use]
+    pub const fn of(helper: HelperId) -> Option<BtfSock> {
+        match helper {
+            HelperId::SkcToTcp6Sock => Some(BtfSock::Tcp6),
+            HelperId::SkcToTcpSock => Some(BtfSock::Tcp),
+            HelperId::SkcToTcpTimewaitSock => Some(BtfSock::TcpTimewait),
+            HelperId::SkcToTcpRequestSock => Some(BtfSock::TcpRequest),
+            HelperId::SkcToUdp6Sock => Some(BtfSock::Udp6),
+            HelperId::SkcToUnixSock => Some(BtfSock::Unix),
+            HelperId::SkcToMptcpSock => Some(BtfSock::Mptcp),
+            _ => None,
+        }
+    }
+
+    /// The name of the structure.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            BtfSock::Tcp6 => "tcp6_sock",
+            BtfSock::Tcp => "tcp_sock",
+            BtfSock::TcpTimewait => "tcp_timewait_sock",
+            BtfSock::TcpRequest => "tcp_request_sock",
+            BtfSock::Udp6 => "udp6_sock",
+            BtfSock::Unix => "unix_sock",
+            BtfSock::Mptcp => "mptcp_sock",
+        }
+    }
 }
 
 /// Bytes of `struct bpf_sock`.

@@ -127,6 +127,13 @@ fn of_any(helper: HelperId) -> Option<HelperFn> {
         | HelperId::SkFullsock
         | HelperId::TcpSock
         | HelperId::GetListenerSock
+        | HelperId::SkcToTcp6Sock
+        | HelperId::SkcToTcpSock
+        | HelperId::SkcToTcpTimewaitSock
+        | HelperId::SkcToTcpRequestSock
+        | HelperId::SkcToUdp6Sock
+        | HelperId::SkcToUnixSock
+        | HelperId::SkcToMptcpSock
         | HelperId::SkStorageGet => no_socket,
         HelperId::SkRelease
         | HelperId::SkAssign

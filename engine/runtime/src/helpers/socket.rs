@@ -1,5 +1,5 @@
 //! Sockets, tunnels and routes, which packets of a capture have none of: helpers 20, 21, 29, 30, 66, 74, 75, 84 to 86,
-//! 95, 96, 98 to 100, 110, 124, 128, 129.
+//! 95, 96, 98 to 100, 110, 124, 128, 129, 136 to 140, 178, 196.
 
 use bpfreplay_uapi::Errno;
 

@@ -42,6 +42,7 @@ pub(super) fn expect_memory(reg: Reg, value: &RegState) -> Checked {
         | RegType::MapPtr { .. }
         | RegType::PacketEnd
         | RegType::Sock(_)
+        | RegType::BtfSock(_)
         | RegType::Func { .. }
         | RegType::Dynptr(_) => false,
     };
@@ -214,6 +215,7 @@ pub(super) fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece
         | RegType::MapPtr { .. }
         | RegType::PacketEnd
         | RegType::Sock(_)
+        | RegType::BtfSock(_)
         | RegType::Func { .. }
         | RegType::Dynptr(_) => expect_memory(reg, value).map(|()| None),
     }
@@ -232,6 +234,7 @@ pub(super) const fn alignment_word(value: &RegState) -> &'static str {
         | RegType::PacketMeta
         | RegType::PacketEnd
         | RegType::Sock(_)
+        | RegType::BtfSock(_)
         | RegType::Mem { .. }
         | RegType::MapKey { .. }
         | RegType::Func { .. }

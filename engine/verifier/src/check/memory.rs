@@ -96,6 +96,10 @@ pub(crate) fn access(
             region::variable(reg, pointer, off, bytes, key, Empty::Refused)?;
             Ok(Target::Memory)
         }
+        RegType::BtfSock(_) if !how.is_load() => refuse!(Access, "only read is supported"),
+        RegType::BtfSock(sock) => {
+            refuse!(Unsupported, "fields of struct {} are not supported (R{n})", sock.name())
+        }
         RegType::Sock(kind) => sock::access((reg, pointer), kind, off as i32, size, how).map(Target::Sock),
         RegType::MapPtr { map } => {
             let structure = map_args::structure(env.map(map).map_type);

@@ -46,6 +46,7 @@ fn fixed(reg: Reg, pointer: &RegState, off: i64, size: i64, region: Region, empt
         | RegType::Stack { .. }
         | RegType::PacketEnd
         | RegType::Sock(_)
+        | RegType::BtfSock(_)
         | RegType::Func { .. }
         | RegType::Dynptr(_)
         | RegType::Mem { .. } => {

@@ -36,7 +36,7 @@ pub(super) fn access(
 pub(super) enum Accepts {
     /// Those of this module.
     Plain,
-    /// BTF pointers of the kernel's too (of which this verifier has none).
+    /// The kernel's own too.
     BtfToo,
 }
 
@@ -46,5 +46,6 @@ pub(super) fn argument(reg: Reg, value: &RegState, accepts: Accepts) -> Checked 
         Accepts::Plain => "sock_common, sock, tcp_sock, xdp_sock",
         Accepts::BtfToo => "sock_common, sock, tcp_sock, xdp_sock, ptr_, trusted_ptr_",
     };
-    expect(reg, value, matches!(value.kind, RegType::Sock(_)), expected)
+    let is_btf = accepts == Accepts::BtfToo && matches!(value.kind, RegType::BtfSock(_));
+    expect(reg, value, is_btf || matches!(value.kind, RegType::Sock(_)), expected)
 }

@@ -148,6 +148,7 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
         | RegType::Stack { .. }
         | RegType::PacketEnd
         | RegType::Sock(_)
+        | RegType::BtfSock(_)
         | RegType::Func { .. }
         | RegType::Dynptr(_) => old.off == new.off && old.value == new.value && ids.agree(old.id, new.id),
     }

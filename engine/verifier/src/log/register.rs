@@ -22,6 +22,9 @@ impl Display for RegText<'_> {
             return Signed(x as i64).fmt(f);
         }
         f.write_str(reg.type_name())?;
+        if let RegType::BtfSock(sock) = reg.kind {
+            f.write_str(sock.name())?;
+        }
         if let RegType::Stack { frame } = reg.kind {
             if usize::from(frame) != self.frame {
                 write!(f, "[{frame}]")?;
@@ -59,6 +62,7 @@ impl RegText<'_> {
             | RegType::PacketMeta
             | RegType::PacketEnd
             | RegType::Sock(_)
+            | RegType::BtfSock(_)
             | RegType::Mem { .. }
             | RegType::Func { .. }
             | RegType::Dynptr(_) => {}

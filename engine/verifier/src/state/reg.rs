@@ -1,5 +1,5 @@
 use bpfreplay_isa::Width;
-use bpfreplay_uapi::sock::SockKind;
+use bpfreplay_uapi::sock::{BtfSock, SockKind};
 
 use super::dynptr::DynptrKind;
 use crate::scalar::Scalar;
@@ -27,6 +27,8 @@ pub(crate) enum RegType {
     PacketEnd,
     /// A socket: the context's `sk`, or one that was looked up.
     Sock(SockKind),
+    /// A socket as the kernel has it (linux: PTR_TO_BTF_ID).
+    BtfSock(BtfSock),
     /// Memory of a known size.
     Mem { size: u32, sort: MemSort },
     /// A key of that map, to read: what a callback over its elements is given.
@@ -95,6 +97,8 @@ impl RegType {
             (RegType::Sock(SockKind::Tcp), true) => "tcp_sock_or_null",
             (RegType::Sock(SockKind::Xdp), false) => "xdp_sock",
             (RegType::Sock(SockKind::Xdp), true) => "xdp_sock_or_null",
+            (RegType::BtfSock(_), false) => "ptr_",
+            (RegType::BtfSock(_), true) => "ptr_or_null_",
             (RegType::Mem { sort, .. }, nullable) => match (sort, sort.is_read_only(), nullable) {
                 (MemSort::Ringbuf, _, false) => "ringbuf_mem",
                 (MemSort::Ringbuf, _, true) => "ringbuf_mem_or_null",
@@ -121,6 +125,7 @@ impl RegType {
             | RegType::Stack { .. }
             | RegType::PacketEnd
             | RegType::Sock(_)
+            | RegType::BtfSock(_)
             | RegType::Mem { .. }
             | RegType::MapKey { .. }
             | RegType::Func { .. }

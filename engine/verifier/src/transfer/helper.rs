@@ -2,7 +2,7 @@
 
 use bpfreplay_isa::Reg;
 use bpfreplay_uapi::map::create_flags;
-use bpfreplay_uapi::sock::SockKind;
+use bpfreplay_uapi::sock::{BtfSock, SockKind};
 use bpfreplay_uapi::{HelperId, MapType, RetType, helper_name};
 
 use super::{call, callback, dynptr, forget_packet_pointers, reference, stack};
@@ -90,6 +90,9 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
         (RetType::SocketOrNull, _) => or_null(env, RegType::Sock(SockKind::Full)),
         (RetType::SockCommonOrNull, _) => or_null(env, RegType::Sock(SockKind::Common)),
         (RetType::TcpSockOrNull, _) => or_null(env, RegType::Sock(SockKind::Tcp)),
+        (RetType::BtfSockOrNull, _) => {
+            BtfSock::of(helper).map_or(RegState::UNKNOWN, |sock| or_null(env, RegType::BtfSock(sock)))
+        }
         (RetType::RingbufMemOrNull, _) => {
             or_null(env, RegType::Mem { size: alloc_size.unwrap_or(0), sort: MemSort::Ringbuf })
         }

@@ -100,6 +100,7 @@ fn predict_null(op: JmpOp, pointer: &RegState) -> Option<Branch> {
         | RegType::Packet
         | RegType::PacketMeta
         | RegType::PacketEnd
+        | RegType::BtfSock(_)
         | RegType::Func { .. }
         | RegType::Dynptr(_) => None,
     }

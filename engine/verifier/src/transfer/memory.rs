@@ -177,6 +177,7 @@ pub(super) fn atomic(
         | RegType::MapValue { .. }
         | RegType::Stack { .. }
         | RegType::PacketEnd
+        | RegType::BtfSock(_)
         | RegType::Mem { .. }
         | RegType::MapKey { .. }
         | RegType::Func { .. }

@@ -93,6 +93,7 @@ fn is_bounded_by(pointer: &RegState, end: &RegState) -> bool {
         | RegType::Stack { .. }
         | RegType::PacketEnd
         | RegType::Sock(_)
+        | RegType::BtfSock(_)
         | RegType::Mem { .. }
         | RegType::MapKey { .. }
         | RegType::Func { .. }

@@ -55,6 +55,9 @@ pub(super) fn arithmetic(
             refuse!(Access, "R{n} pointer arithmetic on {name} prohibited");
         }
     }
+    if let RegType::BtfSock(sock) = pointer.kind {
+        refuse!(Unsupported, "arithmetic on a struct {} is not supported (R{n})", sock.name());
+    }
     check_number(number, name)?;
     let result = match (op, side) {
         (AluOp::Add, _) => add(env, pointer, number),

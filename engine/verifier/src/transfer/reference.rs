@@ -28,11 +28,26 @@ pub(super) fn of_result(env: &Env<'_>, helper: HelperId, map: Option<MapArgument
     let holds_sockets = matches!(map_type, Some(MapType::Sockmap | MapType::Sockhash));
     if acquires || (helper == HelperId::MapLookupElem && holds_sockets) {
         OfResult::New
-    } else if matches!(helper, HelperId::TcpSock | HelperId::SkFullsock) {
+    } else if casts(helper) {
         OfResult::Argument
     } else {
         OfResult::None
     }
+}
+
+/// Whether it gives its argument back as something else. A socket of the unix family is not one that was looked up.
+fn casts(helper: HelperId) -> bool {
+    matches!(
+        helper,
+        HelperId::TcpSock
+            | HelperId::SkFullsock
+            | HelperId::SkcToTcp6Sock
+            | HelperId::SkcToTcpSock
+            | HelperId::SkcToTcpTimewaitSock
+            | HelperId::SkcToTcpRequestSock
+            | HelperId::SkcToUdp6Sock
+            | HelperId::SkcToMptcpSock
+    )
 }
 
 /// The reference ends: every pointer that lived by it becomes a number nobody knows. `false` if there was none.
