@@ -19,6 +19,7 @@ pub(crate) struct Edges {
     pub(crate) calls_back: Vec<bool>,
 }
 
+const CALL: u8 = 0x85;
 const MAY_GOTO: u8 = 0xe5;
 
 /// Every slot is reachable, and none is half an instruction (linux: check_cfg()).
@@ -47,11 +48,15 @@ pub(crate) fn check(insns: &[Insn], exception_callback: Option<usize>) -> Checke
         if is_local_call(insn) || is_func_address(insn) {
             let target = (pc as i64 + 1 + i64::from(insn.imm)) as usize;
             edges.mark_join(pc);
-            edges.mark_join(pc + slots);
             edges.mark_join(target);
-            edges.mark_jump(pc + slots);
             edges.mark_jump(target);
             pending.push(target);
+        }
+        // What a function, or a helper, leaves behind is often the same whatever came before (linux:
+        // visit_func_call_insn()).
+        if insn.opcode == CALL || is_func_address(insn) {
+            edges.mark_join(pc + slots);
+            edges.mark_jump(pc + slots);
         }
         if is_iter_next(insn) {
             edges.mark_join(pc);
