@@ -6,6 +6,9 @@ use super::value::Scalar;
 
 /// The result of a binary operation on members of `a` and `b`.
 pub(crate) fn alu(width: Width, op: AluOp, a: &Scalar, b: &Scalar) -> Scalar {
+    if !is_computed(width, op, b) {
+        return Scalar::UNKNOWN;
+    }
     let low = |x: &Scalar| (x.tnum.low(32), x.b32);
     match width {
         Width::W32 => {
@@ -18,6 +21,19 @@ pub(crate) fn alu(width: Width, op: AluOp, a: &Scalar, b: &Scalar) -> Scalar {
                 if low_half_is_separate(op) { Bounds32::alu(op, low(a), low(b)).1 } else { Bounds32::ALL };
             Scalar { tnum, b64, b32 }.synced()
         }
+    }
+}
+
+/// Whether anything is said of the result: of other operations not even that 32 bits are all of it
+/// (linux: is_safe_to_compute_dst_reg_range()).
+fn is_computed(width: Width, op: AluOp, b: &Scalar) -> bool {
+    match op {
+        AluOp::Add | AluOp::Sub | AluOp::Mul | AluOp::Or | AluOp::And | AluOp::Xor | AluOp::Mov => true,
+        AluOp::Lsh | AluOp::Rsh | AluOp::Arsh => match width {
+            Width::W32 => b.b32.smin == b.b32.smax && b.b64.umax < 32,
+            Width::W64 => b.as_const().is_some_and(|count| count < 64),
+        },
+        AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod => false,
     }
 }
 

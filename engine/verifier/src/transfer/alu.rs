@@ -26,7 +26,7 @@ pub(super) fn binary(
     writable(dst)?;
     let result = match (lhs.is_pointer(), rhs.is_pointer()) {
         (false, false) => scalars(width, op, &lhs, &rhs),
-        (true, true) => pointer::pointers(width, op, dst)?,
+        (true, true) => pointer::pointers(op, dst)?,
         (true, false) => {
             if let Operand::Reg(src) = src {
                 env.mark_precise(state, src);

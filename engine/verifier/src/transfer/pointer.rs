@@ -18,13 +18,10 @@ pub(super) enum Side {
     Right,
 }
 
-/// Two pointers: only their difference, and it is unknown.
-pub(super) fn pointers(width: Width, op: AluOp, dst: Reg) -> Checked<RegState> {
+/// Two pointers: only their difference, and it is unknown, of 32 bits too.
+pub(super) fn pointers(op: AluOp, dst: Reg) -> Checked<RegState> {
     if op == AluOp::Sub {
-        return Ok(match width {
-            Width::W64 => RegState::UNKNOWN,
-            Width::W32 => RegState::scalar(Scalar::UNKNOWN.low_half()),
-        });
+        return Ok(RegState::UNKNOWN);
     }
     refuse!(Access, "R{} pointer {} pointer prohibited", dst.number(), op.text());
 }
@@ -41,7 +38,7 @@ pub(super) fn arithmetic(
     let n = dst.number();
     if width == Width::W32 {
         if op == AluOp::Sub {
-            return Ok(RegState::scalar(Scalar::UNKNOWN.low_half()));
+            return Ok(RegState::UNKNOWN);
         }
         refuse!(Access, "R{n} 32-bit pointer arithmetic prohibited");
     }
