@@ -104,6 +104,7 @@ impl Object {
         let license = license(&elf)?;
         let btf_bytes = btf.as_deref().map(fixup::without_externs).transpose()?;
         let btf_bytes: Option<Arc<[u8]>> = btf_bytes.map(Into::into);
+        let absent_kfuncs = references.absent();
         let notes = note::all(&elf, &functions);
         let slot_attach = slot_attach(&functions);
         let maps: Arc<[MapSpec]> = maps.specs.into();
@@ -139,6 +140,7 @@ impl Object {
                     lines: linked.lines,
                     btf: btf_bytes.clone(),
                     exception_callback: linked.exception_callback,
+                    absent_kfuncs: Arc::clone(&absent_kfuncs),
                 })),
                 Err(error) => refused.push(RefusedProgram {
                     name: function.name.to_owned(),

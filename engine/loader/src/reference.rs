@@ -12,9 +12,11 @@
 //! ```
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use bpfreplay_btf::Btf;
 use bpfreplay_isa::{Class, Insn};
+use bpfreplay_program::ABSENT_KFUNC;
 use bpfreplay_uapi::Kfunc;
 
 use crate::elf::{Binding, Elf, R_BPF_64_32, R_BPF_64_64, Relocation, Symbol, SymbolPlace};
@@ -39,16 +41,16 @@ const PSEUDO_FUNC: u8 = 4;
 const NUMBER: u8 = 0;
 /// Source of a call to a helper.
 const HELPER: u8 = 0;
-/// The helper that a call of a kernel function turns into that is weak and not here: none (libbpf:
-/// `POISON_CALL_KFUNC_BASE`).
-const ABSENT_KFUNC: i32 = 2_002_000_000;
 
 /// The calls and function addresses of an object; references to maps and data are in the instructions already.
+#[derive(Default)]
 pub(crate) struct References {
     /// By (index into [`Functions::code`], slot): index into [`Functions::all`].
     functions: HashMap<(usize, u64), usize>,
     /// Calls of kernel functions, by the same key.
     kfuncs: HashSet<(usize, u64)>,
+    /// Kernel functions that are called, weak and not here, by name: which of them it is.
+    absent: HashMap<String, u32>,
 }
 
 impl References {
@@ -59,7 +61,7 @@ impl References {
         maps: &Maps,
         functions: &mut Functions<'_>,
     ) -> Result<References, LoadError> {
-        let mut found = References { functions: HashMap::new(), kfuncs: HashSet::new() };
+        let mut found = References::default();
         for code in 0..functions.code.len() {
             let section = functions.code[code].section;
             for (slot, error) in preset_sources(&functions.code[code]) {
@@ -84,6 +86,13 @@ impl References {
     /// The function an instruction calls or takes the address of.
     pub(crate) fn function(&self, code: usize, slot: u64) -> Option<usize> {
         self.functions.get(&(code, slot)).copied()
+    }
+
+    /// The kernel functions that are called and absent, by the number of their calls (see [`ABSENT_KFUNC`]).
+    pub(crate) fn absent(&self) -> Arc<[String]> {
+        let mut named: Vec<(&String, &u32)> = self.absent.iter().collect();
+        named.sort_by_key(|&(_, number)| number);
+        named.into_iter().map(|(name, _)| name.clone()).collect()
     }
 
     fn relocate(
@@ -140,7 +149,10 @@ impl References {
                         Ok(())
                     }
                     Target::Absent => {
-                        functions.code[code].insns[slot as usize] = with_src(insn, HELPER, ABSENT_KFUNC);
+                        let next = u32::try_from(self.absent.len()).unwrap_or(u32::MAX);
+                        let number = *self.absent.entry(symbol.name.to_owned()).or_insert(next);
+                        let helper = ABSENT_KFUNC.saturating_add(number).cast_signed();
+                        functions.code[code].insns[slot as usize] = with_src(insn, HELPER, helper);
                         Ok(())
                     }
                     Target::Map(_) | Target::Data { .. } => Err(fail(bad_reference(elf, symbol))),

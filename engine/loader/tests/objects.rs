@@ -220,6 +220,8 @@ fn weak_externs_that_are_absent_are_null() {
     for program in &object.programs {
         let calls = program.insns.iter().filter(|insn| insn.opcode == 0x85);
         assert_eq!(calls.map(|insn| (insn.src(), insn.imm)).collect::<Vec<_>>(), [(0, 2_002_000_000)]);
+        assert_eq!(program.absent_kfunc(2_002_000_000), Some("bpf_no_such_function"));
+        assert_eq!(program.absent_kfunc(2_002_000_001), None);
     }
 }
 

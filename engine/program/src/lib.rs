@@ -13,4 +13,6 @@ mod map_spec;
 mod program;
 
 pub use map_spec::{MapContent, MapSpec, SpecialField, SpecialKind};
-pub use program::{ArgKind, ExceptionCallback, FuncInfo, LineInfo, Linkage, Program, ReturnKind};
+pub use program::{
+    ABSENT_KFUNC, ArgKind, ExceptionCallback, FuncInfo, LineInfo, Linkage, Program, ReturnKind,
+};

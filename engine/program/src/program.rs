@@ -36,7 +36,14 @@ pub struct Program {
     pub btf: Option<Arc<[u8]>>,
     /// What becomes of what `bpf_throw` throws.
     pub exception_callback: ExceptionCallback,
+    /// Kernel functions that the object declares weak and this engine does not have, by the number of their calls
+    /// above [`ABSENT_KFUNC`]; programs of one object share them.
+    pub absent_kfuncs: Arc<[String]>,
 }
+
+/// The helper that a call of the first of [`Program::absent_kfuncs`] is one of: none, as all above it
+/// (libbpf: `POISON_CALL_KFUNC_BASE`).
+pub const ABSENT_KFUNC: u32 = 2_002_000_000;
 
 /// Who is handed the cookie of `bpf_throw`, by the tag `exception_callback:NAME` of the entry function.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -143,7 +150,15 @@ impl Program {
             lines: Vec::new(),
             btf: None,
             exception_callback: ExceptionCallback::None,
+            absent_kfuncs: Arc::new([]),
         }
+    }
+
+    /// The kernel function that a call of this helper was one of, if it is absent.
+    #[must_use]
+    pub fn absent_kfunc(&self, helper: u32) -> Option<&str> {
+        let index = helper.checked_sub(ABSENT_KFUNC)?;
+        self.absent_kfuncs.get(index as usize).map(String::as_str)
     }
 
     /// Whether GPL-only helpers may be called (`license_is_gpl_compatible`).

@@ -15,7 +15,7 @@ impl ProgramNames<'_> {
 
 impl Names for ProgramNames<'_> {
     fn helper(&self, id: u32) -> Option<String> {
-        helper_name(id).map(str::to_owned)
+        helper_name(id).or_else(|| self.program.absent_kfunc(id)).map(str::to_owned)
     }
 
     fn kfunc(&self, btf_id: i32) -> Option<String> {
