@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use bpfreplay_isa::DecodeError;
 use bpfreplay_runtime::{Executable, Map, MapError, register};
+use bpfreplay_uapi::helper_name;
 use bpfreplay_verifier::VerifiedProgram;
 
 use crate::program::InterpretedProgram;
@@ -82,7 +83,7 @@ pub enum PrepareError {
         source: MapError,
     },
     /// A helper this engine has not.
-    #[error("insn {pc} calls helper {id}, which there is not")]
+    #[error("insn {pc} calls {}#{id}, which this engine has not", helper_name(*id).unwrap_or("helper"))]
     UnknownHelper {
         /// The xlated slot.
         pc: usize,

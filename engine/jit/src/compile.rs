@@ -2,7 +2,7 @@
 
 use bpfreplay_isa::{CallTarget, DecodeError, Imm64, Instruction, Operand, Reg, Size, decode_program};
 use bpfreplay_runtime::{ContextKind, ProgramId, helpers};
-use bpfreplay_uapi::{HelperId, Kfunc};
+use bpfreplay_uapi::{HelperId, Kfunc, helper_name};
 use bpfreplay_verifier::VerifiedProgram;
 use dynasmrt::DynamicLabel;
 
@@ -290,7 +290,7 @@ impl Compiler<'_> {
         JitError::Unsupported {
             program: self.name().to_owned(),
             pc: pc as u32,
-            instruction: instruction.to_string(),
+            instruction: text(instruction),
             reason: reason.to_owned(),
         }
     }
@@ -303,6 +303,16 @@ impl Compiler<'_> {
         // An arena is smaller than 4 GiB, and a larger image is refused before it gets there.
         self.asm.offset() as u32
     }
+}
+
+/// The instruction; a call with the name of what it calls.
+fn text(instruction: Instruction) -> String {
+    if let Instruction::Call(CallTarget::Helper(id)) = instruction
+        && let Some(name) = helper_name(id)
+    {
+        return format!("call {name}#{id}");
+    }
+    instruction.to_string()
 }
 
 /// By slot, whether a jump leads there.

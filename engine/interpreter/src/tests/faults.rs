@@ -94,6 +94,8 @@ fn what_cannot_run_is_refused_before() {
     assert_eq!(refuse("goto +1\nr0 = 1 ll\nexit"), PrepareError::BadTarget { pc: 0, target: 2 });
     assert_eq!(refuse("r10 = 1\nexit"), PrepareError::FramePointer { pc: 0 });
     assert_eq!(refuse("call 4\nexit"), PrepareError::UnknownHelper { pc: 0, id: 4 });
+    let refused = refuse("call 76\nexit").to_string();
+    assert_eq!(refused, "insn 0 calls bpf_lwt_seg6_action#76, which this engine has not");
     assert_eq!(refuse("r1 = map(3) ll\nexit"), PrepareError::NoSuchMap { pc: 0, map: 3 });
     assert!(matches!(refuse("call kfunc(999)\nexit"), PrepareError::Unsupported { pc: 0, .. }));
     assert_eq!(
