@@ -24,7 +24,13 @@ fn cases_are_judged_as_they_say() {
         let options = Options { layout: &SKB_LAYOUT, log: LogLevel::Off };
         match (verify(program, &options), &case.refuse) {
             (Ok(_), None) => accepted += 1,
-            (Err(error), Some(text)) if error.message.contains(text.as_str()) => refused += 1,
+            (Err(error), Some(text)) if error.message.contains(text.as_str()) => {
+                refused += 1;
+                let hint = error.evidence.hint.as_deref().unwrap_or("none");
+                if let Some(help) = case.help.as_deref().filter(|help| !hint.contains(help)) {
+                    failures.push(format!("{name}: help with {help:?} was expected, it is {hint:?}"));
+                }
+            }
             (Ok(_), Some(text)) => failures.push(format!("{name}: accepted, not refused with {text:?}")),
             (Err(error), Some(text)) => failures.push(format!("{name}: expected {text:?}, got {error}")),
             (Err(error), None) => failures.push(format!("{name}: refused: {error}")),

@@ -87,6 +87,8 @@ fn weak_externs_are_compared_with_null() {
         assert_eq!(r0, 1, "{engine}: bpf_iter_num_new is here, the others are not");
         let refused = Instance::load(&object, &only("calls_what_is_absent")).expect_err("it is called");
         assert!(refused.to_string().contains("invalid func unknown#2002000000"), "{engine}: {refused}");
+        let named = "(85) call bpf_no_such_function#2002000000";
+        assert!(refused.to_string().contains(named), "{engine}: {refused}");
     }
 }
 

@@ -126,6 +126,12 @@ impl<'a> Iterator for Conversions<'a> {
 }
 
 impl<'a> Conversions<'a> {
+    /// What of the format is still to come.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.fmt.get(self.at..).unwrap_or_default()
+    }
+
     /// So many bytes on; 0 behind the end, as the NUL that stands there.
     fn byte(&self, ahead: usize) -> u8 {
         self.fmt.get(self.at + ahead).copied().unwrap_or(0)

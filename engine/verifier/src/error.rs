@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use bpfreplay_isa::Reg;
@@ -17,7 +18,7 @@ pub struct VerifierError {
     pub kind: ErrorKind,
     /// The source line of the slot, where BTF tells.
     pub line: Option<Box<LineInfo>>,
-    /// The instruction in LLVM's syntax, where there is one.
+    /// The instruction as the kernel's log writes it, where there is one: `(85) call bpf_throw#32`.
     pub instruction: Option<String>,
     /// What was known of the registers that the instruction uses, in the kernel's log form: `R2=pkt(r=0)`.
     pub registers: String,
@@ -37,7 +38,7 @@ pub struct Evidence {
     /// The instructions that made that register what it is, by slot, in the order of execution.
     pub origin: Vec<u32>,
     /// What check is missing, where the message is of a known family.
-    pub hint: Option<&'static str>,
+    pub hint: Option<Cow<'static, str>>,
 }
 
 /// What sort of rule a program broke.
@@ -101,13 +102,20 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// The slot, where the phase knows it better than the explorer.
     pub(crate) pc: Option<u32>,
+    /// What check is missing, where the rule knows it better than the message tells.
+    pub(crate) help: Option<Cow<'static, str>>,
 }
 
 pub(crate) type Checked<T = ()> = Result<T, Refusal>;
 
 impl Refusal {
     pub(crate) fn new(kind: ErrorKind, message: String) -> Refusal {
-        Refusal { kind, message, pc: None }
+        Refusal { kind, message, pc: None, help: None }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<Cow<'static, str>>) -> Refusal {
+        self.help = Some(help.into());
+        self
     }
 
     pub(crate) fn at(mut self, pc: usize) -> Refusal {

@@ -33,6 +33,8 @@ pub struct VerifierCase {
     pub license: Option<String>,
     /// Text of the refusal. Accepted if not stated.
     pub refuse: Option<String>,
+    /// Text of the help that goes with the refusal; whatever it is if not stated.
+    pub help: Option<String>,
     /// Text of the kernel's log, where it is not the same.
     pub kernel: Option<String>,
     /// Why the kernel's verdict, or what it says, is another.

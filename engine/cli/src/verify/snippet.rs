@@ -19,8 +19,8 @@ pub(super) fn render(name: &str, refused: &Refused) -> String {
     };
     let mut groups = vec![at_fault(refused, &title)];
     groups.extend(origin(refused));
-    if let Some(hint) = error.evidence.hint {
-        groups.push(Group::with_title(Level::HELP.secondary_title(hint)));
+    if let Some(hint) = &error.evidence.hint {
+        groups.push(Group::with_title(Level::HELP.secondary_title(&**hint)));
     }
     Renderer::styled().decor_style(DecorStyle::Ascii).term_width(WIDTH).render(&groups)
 }

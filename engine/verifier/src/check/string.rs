@@ -5,7 +5,7 @@ use bpfreplay_uapi::format;
 
 use super::helper_args::expect;
 use super::region::{self, Empty, Region};
-use crate::error::{Checked, refuse};
+use crate::error::{Checked, ErrorKind, Refusal, refuse};
 use crate::explore::Env;
 use crate::state::{RegState, RegType, State};
 
@@ -41,13 +41,42 @@ pub(super) fn snprintf(env: &Env<'_>, state: &State) -> Checked {
     if !bytes.is_multiple_of(BYTES_OF_ARGUMENT) {
         refuse!(Invalid, "the arguments of bpf_snprintf have 8 bytes each, {bytes} in all are given");
     }
-    let mut arguments = bytes / BYTES_OF_ARGUMENT;
-    for conversion in format::conversions(constant(env, Reg::R3, state.reg(Reg::R3))?) {
-        let takes = conversion.map(|conversion| u64::from(conversion.takes_argument()));
-        match takes.ok().and_then(|takes| arguments.checked_sub(takes)) {
-            Some(left) => arguments = left,
-            None => refuse!(Invalid, "Invalid format string"),
+    let given = bytes / BYTES_OF_ARGUMENT;
+    let mut taken = 0;
+    let mut pieces = format::conversions(constant(env, Reg::R3, state.reg(Reg::R3))?);
+    loop {
+        let rest = pieces.rest();
+        let invalid = |help: String| {
+            Err(Refusal::new(ErrorKind::Invalid, "Invalid format string".to_owned()).help(help))
+        };
+        match pieces.next() {
+            None => return Ok(()),
+            Some(Ok(piece)) => {
+                taken += u64::from(piece.takes_argument());
+                if taken > given {
+                    return invalid(format!(
+                        "argument {taken} is missing, which '{}' is for: data_len is {bytes} for certain, 8 bytes for each",
+                        shown(rest)
+                    ));
+                }
+            }
+            Some(Err(_)) if rest.first() == Some(&b'%') => {
+                return invalid(format!(
+                    "'{}' begins with no conversion there is: those are %c, %s, %d, %i, %u, %x, %X with l or ll, %p and \
+                     %pks, %pus, %px, %pK, %ps, %pS, %pB, %pI4, %pi4, %pI6, %pi6; behind %s and %p only white space or \
+                     punctuation may stand, and no precision",
+                    shown(rest)
+                ));
+            }
+            Some(Err(_)) => return invalid(format!("'{}' begins with a byte that is no text", shown(rest))),
         }
     }
-    Ok(())
+}
+
+/// The first bytes, fit to be printed: to where the next conversion begins.
+fn shown(rest: &[u8]) -> String {
+    const LONGEST: usize = 12;
+    let rest = &rest[..rest.len().min(LONGEST)];
+    let len = rest.iter().skip(1).position(|&byte| byte == b'%').map_or(rest.len(), |at| at + 1);
+    rest[..len].escape_ascii().to_string()
 }

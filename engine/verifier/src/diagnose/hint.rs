@@ -95,6 +95,24 @@ const HINTS: &[(&[&str], &str)] = &[
         "the field is not there for this program type, or not of that size or for writing",
     ),
     (
+        &["cannot be accessed directly by load/store"],
+        "the field is the kernel's own: hand its address to the helpers that are for it, and copy the fields beside it one \
+         by one, not the whole value",
+    ),
+    (
+        &["doesn't match map pointer in R2"],
+        "hand bpf_timer_init the map that the timer's value was looked up in",
+    ),
+    (
+        &["doesn't point to 'struct", "has to be at the constant offset"],
+        "hand over the address of the field itself: &value->field",
+    ),
+    (
+        &["has no valid bpf_timer", "has to have BTF in order to use bpf_timer"],
+        "the values of that map have no timer: declare a struct bpf_timer in __type(value, ..) of a map of type array, hash \
+         or lru_hash",
+    ),
+    (
         &["dereference of modified ctx ptr"],
         "access the context at constant offsets from the pointer the program was given",
     ),
@@ -103,7 +121,10 @@ const HINTS: &[(&[&str], &str)] = &[
         "the functions of a call chain have 512 bytes of stack together: move buffers to a map",
     ),
     (&["cannot use helper"], "the helper is not for programs of this type"),
-    (&["GPL-restricted"], "declare a GPL compatible licence: char _license[] SEC(\"license\") = \"GPL\";"),
+    (
+        &["non-GPL compatible program"],
+        "declare a GPL compatible licence: char _license[] SEC(\"license\") = \"GPL\";",
+    ),
     (
         &["pointer arithmetic", "math between", "bitwise operator", "tried to subtract pointer"],
         "only adding and subtracting bounded numbers is allowed on pointers, with 64-bit instructions",
@@ -117,6 +138,21 @@ const HINTS: &[(&[&str], &str)] = &[
     (
         &["has not been acquired", "must be referenced"],
         "release what was acquired, once, through a pointer that was not changed",
+    ),
+    (
+        &["At async callback return the register R1"],
+        "what a timer's callback throws nobody takes: return 0 instead of calling bpf_throw",
+    ),
+    (&["At async callback return"], "a timer's callback returns 0, on every path"),
+    (
+        &["At program exit the register R1"],
+        "what is thrown is what the program returns: throw one of the values this program type allows, or name a \
+         function that makes one of it: __exception_cb(function)",
+    ),
+    (
+        &["cannot be called from callback subprog"],
+        "nobody takes what a callback throws: let the callback return (1 ends bpf_loop and bpf_for_each_map_elem), and \
+         throw behind the helper it was handed to",
     ),
     (&["should have been in ["], "return one of the values this program type allows, on every path"),
     (
@@ -145,6 +181,8 @@ mod tests {
         let hint = |message| super::hint(message).unwrap_or("none");
         assert!(hint("R0 invalid mem access 'map_value_or_null'").contains("may be NULL"));
         assert!(hint("R2 invalid mem access 'scalar'").contains("number"));
+        let thrown = "At async callback return the register R1 has smin=1 smax=1 should have been in [0, 0]";
+        assert!(hint(thrown).contains("bpf_throw") && !hint(thrown).contains("program type"));
         assert_eq!(hint("something new"), "none");
     }
 }

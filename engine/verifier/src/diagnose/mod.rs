@@ -1,13 +1,16 @@
 //! The words of a refusal: the kernel's message for slots that say nothing, and what was known of the registers.
 
+mod fitted;
 mod hint;
 
-use bpfreplay_isa::{Class, DecodeErrorKind, Insn, Instruction, Operand, PacketIndex, Reg};
+use std::borrow::Cow;
+
+use bpfreplay_isa::{Class, DecodeErrorKind, Insn, Instruction, KernelText, Operand, PacketIndex, Reg};
 use bpfreplay_program::Program;
 
 use crate::cfg::Code;
 use crate::error::{Circumstances, ErrorKind, Evidence, Refusal, VerifierError};
-use crate::log::RegText;
+use crate::log::{ProgramNames, RegText};
 use crate::state::{RegType, State};
 
 /// The public error of a refusal.
@@ -18,8 +21,11 @@ pub(crate) fn error(
     log: String,
 ) -> VerifierError {
     let Circumstances { registers, register, origin } = circumstances;
-    let hint = hint::hint(&refusal.message);
     let pc = refusal.pc;
+    let hint = refusal
+        .help
+        .or_else(|| fitted::hint(program, &refusal.message, pc))
+        .or_else(|| hint::hint(&refusal.message).map(Cow::Borrowed));
     let at = pc.map(|pc| pc as usize);
     VerifierError {
         pc,
@@ -34,11 +40,8 @@ pub(crate) fn error(
 }
 
 fn instruction_text(program: &Program, pc: usize) -> Option<String> {
-    let insn = program.insns.get(pc)?;
-    Some(match bpfreplay_isa::decode(&program.insns, pc) {
-        Ok(instruction) => instruction.to_string(),
-        Err(_) => format!("{insn:?}"),
-    })
+    let names = ProgramNames { program };
+    (pc < program.insns.len()).then(|| KernelText::new(&program.insns, pc, &names).to_string())
 }
 
 /// What is known of the registers the instruction uses: `R1=ctx() R2=pkt(r=14)`.

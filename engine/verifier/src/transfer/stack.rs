@@ -4,7 +4,7 @@ use bpfreplay_isa::{Operand, Reg};
 
 use super::dynptr;
 use crate::check::stack::StackRange;
-use crate::error::{Checked, refuse};
+use crate::error::{Checked, ErrorKind, Refusal, refuse};
 use crate::explore::Env;
 use crate::scalar::Scalar;
 use crate::state::{ByteKind, RegState, RegType, Slot, StackAccess, State, locate};
@@ -66,16 +66,23 @@ pub(super) fn readable(state: &State, range: StackRange, through: Option<Reg>) -
         return Ok(());
     };
     let (at, byte, size) = (range.min, off - range.min, range.size);
-    match through {
-        None => refuse!(Access, "invalid read from stack off {at}+{byte} size {size}"),
+    let message = match through {
+        None => format!("invalid read from stack off {at}+{byte} size {size}"),
         Some(reg) if range.is_fixed() => {
-            refuse!(Access, "invalid read from stack R{} off {at}+{byte} size {size}", reg.number())
+            format!("invalid read from stack R{} off {at}+{byte} size {size}", reg.number())
         }
         Some(reg) => {
             let (n, var) = (reg.number(), state.reg(reg).value.known_bits());
-            refuse!(Access, "invalid read from stack R{n} var_off {var}+{byte} size {size}")
+            format!("invalid read from stack R{n} var_off {var}+{byte} size {size}")
         }
-    }
+    };
+    let help = if stack.byte(off) == ByteKind::Dynptr {
+        "a struct bpf_dynptr is not for the program to look at: bpf_dynptr_read copies out what it is of, \
+         bpf_dynptr_data and bpf_dynptr_slice point to it"
+    } else {
+        "a struct bpf_iter_num is not for the program to look at: bpf_iter_num_next points to the number"
+    };
+    Err(Refusal::new(ErrorKind::Access, message).help(help))
 }
 
 /// Somewhere in the range: zero if all of it is, else any number.
