@@ -130,7 +130,8 @@ impl Scalar {
     }
 
     /// With the high half of an end, the low half is what `b32` allows; with another high half the number is farther
-    /// from the end anyway. And a number known to fit in 32 signed bits is its own low half.
+    /// from the end anyway. And a number known to fit in 32 signed bits is its own low half; the kernel says so only where
+    /// that is not negative (linux: __reg_deduce_mixed_bounds()).
     fn whole_from_low(&mut self) {
         const HIGH: u64 = !0xffff_ffff;
         let (low, high) = (u64::from(self.b32.umin), u64::from(self.b32.umax));
@@ -139,7 +140,7 @@ impl Scalar {
         b.umax = b.umax.min(b.umax & HIGH | high);
         b.smin = b.smin.max((b.smin as u64 & HIGH | low) as i64);
         b.smax = b.smax.min((b.smax as u64 & HIGH | high) as i64);
-        if b.smin >= i64::from(i32::MIN) && b.smax <= i64::from(i32::MAX) {
+        if self.b32.smin >= 0 && b.smin >= i64::from(i32::MIN) && b.smax <= i64::from(i32::MAX) {
             b.smin = b.smin.max(i64::from(self.b32.smin));
             b.smax = b.smax.min(i64::from(self.b32.smax));
         }
