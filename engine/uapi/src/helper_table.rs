@@ -236,7 +236,7 @@ helpers! {
     151 SkbCgroupClassid "bpf_skb_cgroup_classid" (Ctx) -> Integer, tc [];
     152 RedirectNeigh "bpf_redirect_neigh" (Anything, MemOrNull(Read), ConstSizeOrZero, Anything) -> Integer, tc [];
     155 RedirectPeer "bpf_redirect_peer" (Anything, Anything) -> Integer, tc [];
-    160 KtimeGetCoarseNs "bpf_ktime_get_coarse_ns" () -> Integer, any_type [];
+    160 KtimeGetCoarseNs "bpf_ktime_get_coarse_ns" () -> Integer, networking [];
     163 CheckMtu "bpf_check_mtu" (Ctx, Anything, FixedMem(Change, 4), Anything, Anything) -> Integer, tc_xdp [gpl];
     164 ForEachMapElem "bpf_for_each_map_elem" (ConstMapPtr, Func, StackOrNull, Anything) -> Integer, any_type [];
     165 Snprintf "bpf_snprintf" (MemOrNull(Change), ConstSizeOrZero, ConstStr, MemOrNull(Read), ConstSizeOrZero) -> Integer, any_type [gpl];
