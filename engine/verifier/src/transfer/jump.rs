@@ -154,28 +154,32 @@ fn learn(
         ) => None,
     };
     if let Some(equal) = equal {
-        learn_pointer_equality(env, state, equal, &lhs, &rhs, src);
+        learn_pointer_equality(env, state, equal, (dst, &lhs), (src, &rhs));
     }
     if let Operand::Reg(src) = src {
         packet_range::learn(state, op, branch, (dst, src));
     }
 }
 
-/// A pointer that may be NULL, compared with 0 or with one that cannot be.
+/// A pointer that may be NULL, compared with 0 or with one that cannot be. Of the copies of that one the kernel learns
+/// nothing.
 fn learn_pointer_equality(
     env: &Env<'_>,
     state: &mut State,
     equal: bool,
-    lhs: &RegState,
-    rhs: &RegState,
-    src: Operand,
+    (dst, lhs): (Reg, &RegState),
+    (src, rhs): (Operand, &RegState),
 ) {
-    if lhs.nullable && src == Operand::Imm(0) {
-        reference::decide_null(env, state, lhs.id, equal);
-    } else if equal && lhs.is_pointer() && rhs.is_pointer() && lhs.nullable != rhs.nullable {
-        let nullable = if lhs.nullable { lhs } else { rhs };
-        if predict_null(JmpOp::Ne, if lhs.nullable { rhs } else { lhs }) == Some(Branch::Taken) {
-            reference::decide_null(env, state, nullable.id, false);
+    match src {
+        Operand::Imm(0) if lhs.nullable => reference::decide_null(env, state, lhs.id, equal),
+        Operand::Reg(src) if equal && lhs.is_pointer() && rhs.is_pointer() => {
+            let is_there = |pointer| predict_null(JmpOp::Ne, pointer) == Some(Branch::Taken);
+            if lhs.nullable && is_there(rhs) {
+                reference::not_null(env, state.reg_mut(dst));
+            } else if rhs.nullable && is_there(lhs) {
+                reference::not_null(env, state.reg_mut(src));
+            }
         }
+        Operand::Imm(_) | Operand::Reg(_) => {}
     }
 }

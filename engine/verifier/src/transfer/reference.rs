@@ -121,13 +121,18 @@ pub(super) fn decide_null(env: &Env<'_>, state: &mut State, id: u32, is_null: bo
             *reg = RegState::constant(0);
             return;
         }
-        reg.nullable = false;
-        reg.kind = found(env, reg.kind);
+        not_null(env, reg);
         let tells_locks_apart = matches!(reg.kind, RegType::MapValue { map } if has_spin_lock(env.map(map)));
         if !tells_locks_apart {
             reg.id = 0;
         }
     });
+}
+
+/// The pointer in this register, or slot, is none to NULL (linux: mark_ptr_not_null_reg()).
+pub(super) fn not_null(env: &Env<'_>, reg: &mut RegState) {
+    reg.nullable = false;
+    reg.kind = found(env, reg.kind);
 }
 
 /// What a lookup found, where that is not bytes (linux: mark_ptr_not_null_reg()).
