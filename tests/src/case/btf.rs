@@ -118,16 +118,8 @@ const TIMED_VALUE: u32 = 6;
 /// [6] STRUCT value { first; timer; long }`, the first member a long or a lock.
 fn timed_value(first: &str, first_type: u32) -> Vec<u8> {
     let mut strings = vec![0u8];
-    let mut string = |text: &str| {
-        let at = strings.len() as u32;
-        strings.extend_from_slice(text.as_bytes());
-        strings.push(0);
-        at
-    };
-    let mut types: Vec<u32> = Vec::new();
-    types.extend([string("int"), KIND_INT << 24, 4, INT_SIGNED | 32]);
-    types.extend([string("long"), KIND_INT << 24, 8, INT_SIGNED | 64]);
-    types.extend([string("bpf_spin_lock"), KIND_STRUCT << 24 | 1, 4, string("val"), 1, 0]);
+    let mut string = |text: &str| add_string(&mut strings, text);
+    let mut types = lock_types(&mut string);
     types.extend([0, KIND_ARRAY << 24, 0, 2, 1, 2]);
     types.extend([string("bpf_timer"), KIND_STRUCT << 24 | 1, 16, string("opaque"), 4, 0]);
     types.extend([string("value"), KIND_STRUCT << 24 | 3, 32]);
@@ -139,19 +131,28 @@ fn timed_value(first: &str, first_type: u32) -> Vec<u8> {
 /// `[1] INT int   [2] INT long   [3] STRUCT bpf_spin_lock { int val }   [4] STRUCT value { int; lock; long }`
 pub(super) fn locked_value() -> Vec<u8> {
     let mut strings = vec![0u8];
-    let mut string = |text: &str| {
-        let at = strings.len() as u32;
-        strings.extend_from_slice(text.as_bytes());
-        strings.push(0);
-        at
-    };
+    let mut string = |text: &str| add_string(&mut strings, text);
+    let mut types = lock_types(&mut string);
+    types.extend([string("value"), KIND_STRUCT << 24 | 3, 16]);
+    types.extend([string("count"), 1, 0, string("lock"), 3, 32, string("data"), 2, 64]);
+    blob(&types, &strings)
+}
+
+/// `[1] INT int   [2] INT long   [3] STRUCT bpf_spin_lock { int val }`
+fn lock_types(mut string: impl FnMut(&str) -> u32) -> Vec<u32> {
     let mut types: Vec<u32> = Vec::new();
     types.extend([string("int"), KIND_INT << 24, 4, INT_SIGNED | 32]);
     types.extend([string("long"), KIND_INT << 24, 8, INT_SIGNED | 64]);
     types.extend([string("bpf_spin_lock"), KIND_STRUCT << 24 | 1, 4, string("val"), 1, 0]);
-    types.extend([string("value"), KIND_STRUCT << 24 | 3, 16]);
-    types.extend([string("count"), 1, 0, string("lock"), 3, 32, string("data"), 2, 64]);
-    blob(&types, &strings)
+    types
+}
+
+/// Where the text is among the strings, once it is put there.
+fn add_string(strings: &mut Vec<u8>, text: &str) -> u32 {
+    let at = strings.len() as u32;
+    strings.extend_from_slice(text.as_bytes());
+    strings.push(0);
+    at
 }
 
 /// Types and strings behind a header.
