@@ -46,6 +46,36 @@ impl Tnum {
         x & !self.mask == self.value
     }
 
+    /// The smallest member that is not below `from`; `None` if all are.
+    ///
+    /// ```text
+    ///   value  1?0??1     the highest known bit in which `from` differs decides: where the members have a 1, they are
+    ///   from   110101     above it from there on; where they have a 0, an unknown bit above has to step up first
+    /// ```
+    pub(crate) const fn first_from(self, from: u64) -> Option<u64> {
+        let differing = (from ^ self.value) & !self.mask;
+        if differing == 0 {
+            return Some(from);
+        }
+        let at = u64::BITS - 1 - differing.leading_zeros();
+        if self.value >> at & 1 == 1 {
+            return Some(from & !below(at) & !(1 << at) | self.value & (below(at) | 1 << at));
+        }
+        let steps = self.mask & !from & !below(at);
+        if steps == 0 {
+            return None;
+        }
+        let step = steps.trailing_zeros();
+        Some(from & !below(step) | 1 << step | self.value & below(step))
+    }
+
+    /// The member in `min..=max`, if there is just one (linux: tnum_step(), __update_reg64_bounds()).
+    pub(crate) fn only_member_in(self, min: u64, max: u64) -> Option<u64> {
+        let first = self.first_from(min).filter(|&first| first <= max)?;
+        let second = first.checked_add(1).and_then(|next| self.first_from(next));
+        second.is_none_or(|second| second > max).then_some(first)
+    }
+
     /// Whether every member of `other` is a member of `self`.
     pub(crate) const fn includes(self, other: Tnum) -> bool {
         other.mask & !self.mask == 0 && other.value & !self.mask == self.value
@@ -143,6 +173,11 @@ impl Tnum {
         let up = 64 - bits;
         Tnum { value: (self.value << up).swap_bytes(), mask: (self.mask << up).swap_bytes() }
     }
+}
+
+/// The bits below this one.
+const fn below(bit: u32) -> u64 {
+    (1 << bit) - 1
 }
 
 /// The kernel's form: `(value; mask)`, and a number, decimal up to 65535, if it is one (linux: tnum_strn()).

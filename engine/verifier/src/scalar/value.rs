@@ -87,6 +87,10 @@ impl Scalar {
         for _ in 0..SYNC_ROUNDS_MAX {
             let before = self;
             self.b64 = self.b64.intersect(Bounds64::from_tnum(self.tnum)).synced();
+            if let Some(only) = self.tnum.only_member_in(self.b64.umin, self.b64.umax) {
+                self.tnum = Tnum::constant(only);
+                self.b64 = self.b64.intersect(Bounds64::constant(only));
+            }
             self.b32 = self.b32.intersect(Bounds32::from_tnum(self.tnum)).synced();
             self.low_from_whole();
             self.whole_from_low();

@@ -45,6 +45,28 @@ fn members(t: Tnum, bits: u32) -> Vec<u64> {
     (0..1_u64 << bits).filter(|&x| t.contains(x)).collect()
 }
 
+/// Every set of known bits of six bits, placed low and at the top, against every range of them.
+#[test]
+fn the_only_member_of_a_range_is_found() {
+    const BITS: u32 = 6;
+    for up in [0, 64 - BITS] {
+        for t in tnums(BITS) {
+            let xs = members(t, BITS);
+            for min in 0..1 << BITS {
+                for max in min..1 << BITS {
+                    let mut within = xs.iter().filter(|&&x| min <= x && x <= max);
+                    let only = within.next().filter(|_| within.next().is_none()).map(|x| x << up);
+                    assert_eq!(
+                        t.lsh(up).only_member_in(min << up, max << up),
+                        only,
+                        "{t:?}<<{up} {min}..={max}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// All pairs of known bits of five bits, placed low and at the top, and all their members: nothing is left out.
 #[test]
 fn known_bits_contain_every_result() {
