@@ -56,12 +56,14 @@ fn extended(loaded: RegState, size: Size, extend: Extend) -> RegState {
     if loaded.value.width() > bits {
         result.unlink();
     }
-    result.value = loaded.value.truncated(bits);
-    if extend == Extend::Sign {
-        if result.value.b64.umax >= 1 << (bits - 1) {
-            result.unlink();
+    match extend {
+        Extend::Zero => result.value = loaded.value.truncated(bits),
+        Extend::Sign => {
+            if loaded.value.truncated(bits).b64.umax >= 1 << (bits - 1) {
+                result.unlink();
+            }
+            result.value = scalar::sign_extend_from(size, Width::W64, &loaded.value);
         }
-        result.value = scalar::sign_extend_from(size, Width::W64, &result.value);
     }
     result
 }
