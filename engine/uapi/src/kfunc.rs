@@ -80,6 +80,10 @@ kfuncs! {
     DynptrFromSkbRdonly 13 "bpf_dynptr_from_skb_rdonly" (TrustedCtx, Scalar, NewDynptr);
     DynptrCopy 14 "bpf_dynptr_copy" (Dynptr, Scalar, Dynptr, Scalar, Scalar);
     DynptrMemset 15 "bpf_dynptr_memset" (Dynptr, Scalar, Scalar, Scalar);
+    RcuReadLock 16 "bpf_rcu_read_lock" ();
+    RcuReadUnlock 17 "bpf_rcu_read_unlock" ();
+    PreemptDisable 18 "bpf_preempt_disable" ();
+    PreemptEnable 19 "bpf_preempt_enable" ();
     Throw 32 "bpf_throw" (Scalar);
 }
 
@@ -93,7 +97,15 @@ impl Kfunc {
     /// Whether it returns anything.
     #[must_use]
     pub const fn returns(self) -> bool {
-        !matches!(self, Kfunc::IterNumDestroy | Kfunc::Throw)
+        !matches!(
+            self,
+            Kfunc::IterNumDestroy
+                | Kfunc::Throw
+                | Kfunc::RcuReadLock
+                | Kfunc::RcuReadUnlock
+                | Kfunc::PreemptDisable
+                | Kfunc::PreemptEnable
+        )
     }
 
     /// Whether programs of the type may call it (the kernel's `BTF_KFUNCS` sets by program type).
@@ -115,7 +127,11 @@ impl Kfunc {
             | Kfunc::DynptrSize
             | Kfunc::DynptrClone
             | Kfunc::DynptrCopy
-            | Kfunc::DynptrMemset => true,
+            | Kfunc::DynptrMemset
+            | Kfunc::RcuReadLock
+            | Kfunc::RcuReadUnlock
+            | Kfunc::PreemptDisable
+            | Kfunc::PreemptEnable => true,
             // The generic set, which fewer hooks register than the common one.
             Kfunc::Throw => matches!(
                 prog_type,

@@ -37,7 +37,14 @@ pub(super) fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
         Kfunc::DynptrClone => dynptr_clone,
         Kfunc::DynptrCopy => dynptr_copy,
         Kfunc::DynptrMemset => dynptr_memset,
-        Kfunc::IterNumNew | Kfunc::IterNumNext | Kfunc::IterNumDestroy | Kfunc::Throw => {
+        Kfunc::IterNumNew
+        | Kfunc::IterNumNext
+        | Kfunc::IterNumDestroy
+        | Kfunc::RcuReadLock
+        | Kfunc::RcuReadUnlock
+        | Kfunc::PreemptDisable
+        | Kfunc::PreemptEnable
+        | Kfunc::Throw => {
             return None;
         }
     })

@@ -29,6 +29,8 @@ pub fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
         | Kfunc::DynptrClone
         | Kfunc::DynptrCopy
         | Kfunc::DynptrMemset => return dynptr_abi::kfunc(kfunc),
+        // What a run holds on to stays until it ends, and nothing preempts it.
+        Kfunc::RcuReadLock | Kfunc::RcuReadUnlock | Kfunc::PreemptDisable | Kfunc::PreemptEnable => no_op,
         // Engines do it themselves: it does not return.
         Kfunc::Throw => return None,
     })
@@ -36,6 +38,9 @@ pub fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
 
 entries! {
     registers r1 r2 r3 r4 r5 ctx;
+    no_op() {
+        0
+    };
     iter_num_new() {
         let (iter, result) = IterNum::new(r2 as i32, r3 as i32);
         // SAFETY: r1 is 8 aligned bytes of the program's stack, by `HelperFn`'s contract.

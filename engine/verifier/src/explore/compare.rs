@@ -103,7 +103,7 @@ impl Env<'_> {
     }
 }
 
-/// Whether the same is held: references that correspond, one lock or none (linux: refsafe()).
+/// Whether the same is held: references that correspond, one lock or none, and the same regions (linux: refsafe()).
 fn held_alike(old: &Held, new: &Held, ids: &IdMap) -> bool {
     let (o, n) = (old.references(), new.references());
     let lock_alike = match (old.lock(), new.lock()) {
@@ -111,7 +111,51 @@ fn held_alike(old: &Held, new: &Held, ids: &IdMap) -> bool {
         (Some(o), Some(n)) => o.map == n.map && ids.agree(o.id, n.id),
         (None, Some(_)) | (Some(_), None) => false,
     };
-    lock_alike && o.len() == n.len() && o.iter().zip(n).all(|(o, n)| ids.agree(o.id, n.id))
+    let regions_alike = old.in_rcu == new.in_rcu && old.preempt_disabled == new.preempt_disabled;
+    lock_alike && regions_alike && o.len() == n.len() && o.iter().zip(n).all(|(o, n)| ids.agree(o.id, n.id))
+}
+
+/// Whether nothing has changed since the old state: a path that is back there goes in a circle. What was acquired,
+/// given back and acquired anew may have another identity where only the stack has it
+/// (linux: states_maybe_looping(), and states_equal() with EXACT).
+pub(super) fn identical(old: &State, new: &State) -> bool {
+    let ids = IdMap::default();
+    old.rounds == new.rounds
+        && old.frames.len() == new.frames.len()
+        && old.frames.last().map(|frame| &frame.regs) == new.frames.last().map(|frame| &frame.regs)
+        && old.frames.iter().zip(&new.frames).all(|(o, n)| {
+            (o.kind, o.subprog, o.callback_depth) == (n.kind, n.subprog, n.callback_depth)
+                && o.regs.iter().zip(&n.regs).all(|(o, n)| same_register(o, n, &ids))
+                && o.stack.slots().len() == n.stack.slots().len()
+                && o.stack.slots().iter().zip(n.stack.slots()).all(|(o, n)| same_slot(o, n, &ids))
+        })
+        && held_alike(&old.held, &new.held, &ids)
+}
+
+fn same_register(old: &RegState, new: &RegState, ids: &IdMap) -> bool {
+    let renamed = RegState { id: new.id, ref_obj_id: new.ref_obj_id, dynptr_id: new.dynptr_id, ..*old };
+    renamed == *new
+        && ids.agree(old.id, new.id)
+        && ids.agree(old.ref_obj_id, new.ref_obj_id)
+        && ids.agree(old.dynptr_id, new.dynptr_id)
+}
+
+fn same_slot(old: &Slot, new: &Slot, ids: &IdMap) -> bool {
+    let same_iter = match (old.iter, new.iter) {
+        (None, None) => true,
+        (Some(o), Some(n)) => (o.drained, o.depth) == (n.drained, n.depth) && ids.agree(o.id, n.id),
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    let same_dynptr = match (old.dynptr, new.dynptr) {
+        (None, None) => true,
+        (Some(o), Some(n)) => {
+            (o.is_first, o.dynptr.kind) == (n.is_first, n.dynptr.kind)
+                && ids.agree(o.dynptr.id, n.dynptr.id)
+                && ids.agree(o.dynptr.ref_obj_id, n.dynptr.ref_obj_id)
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    old.bytes == new.bytes && same_iter && same_dynptr && same_register(&old.spilled, &new.spilled, ids)
 }
 
 /// Whether the old register stands for all the new one can be (linux: regsafe()).

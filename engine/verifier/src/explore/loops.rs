@@ -19,7 +19,7 @@ use bpfreplay_isa::{Instruction, Reg};
 use bpfreplay_uapi::limits::MAX_BPF_STACK;
 
 use super::Env;
-use super::compare::Exactness;
+use super::compare::{Exactness, identical};
 use super::joins::Join;
 use crate::cfg;
 use crate::state::{FrameKind, JoinId, RegState, RegType, SlotSet, State, locate};
@@ -81,10 +81,7 @@ impl Env<'_> {
         {
             return Again::Converged;
         }
-        if old.state.frames == new.frames && old.state.held == new.held && old.state.rounds == new.rounds {
-            return Again::Circle;
-        }
-        Again::Different
+        if identical(&old.state, new) { Again::Circle } else { Again::Different }
     }
 
     /// Whether the iterator that r1 points to may have more: only then is another round one that will end.

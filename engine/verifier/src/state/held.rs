@@ -1,4 +1,4 @@
-/// What the program holds and has to give back: references to objects, and a lock.
+/// What the program holds and has to give back: references to objects, a lock, and regions it is in.
 ///
 /// ```text
 ///   acquire ──▶ reference {id}; every pointer to the object, and to what it keeps alive, has ref_obj_id = id
@@ -10,6 +10,10 @@
 pub(crate) struct Held {
     references: Vec<Reference>,
     lock: Option<Lock>,
+    /// Between `bpf_rcu_read_lock` and `bpf_rcu_read_unlock`, which do not nest.
+    pub(crate) in_rcu: bool,
+    /// How often `bpf_preempt_disable` is still to be undone.
+    pub(crate) preempt_disabled: u32,
 }
 
 /// One acquired reference.

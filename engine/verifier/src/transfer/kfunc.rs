@@ -2,7 +2,7 @@
 
 use bpfreplay_uapi::Kfunc;
 
-use super::{call, dynptr, iter_num};
+use super::{call, dynptr, iter_num, region};
 use crate::error::{Checked, refuse};
 use crate::explore::{Env, Next};
 use crate::state::State;
@@ -31,6 +31,9 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked<Nex
         | Kfunc::DynptrClone
         | Kfunc::DynptrCopy
         | Kfunc::DynptrMemset => dynptr::call(env, state, kfunc)?,
+        Kfunc::RcuReadLock | Kfunc::RcuReadUnlock | Kfunc::PreemptDisable | Kfunc::PreemptEnable => {
+            region::call(state, kfunc)?;
+        }
     }
     Ok(Next::Goto(env.pc() + 1))
 }

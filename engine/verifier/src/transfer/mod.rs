@@ -14,6 +14,7 @@ mod packet_load;
 mod packet_range;
 mod pointer;
 mod reference;
+mod region;
 mod return_value;
 mod stack;
 

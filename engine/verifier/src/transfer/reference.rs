@@ -93,18 +93,27 @@ pub(super) fn none_left(state: &State, place: Place) -> Checked {
         Place::Exit => "BPF_EXIT instruction in main prog",
     };
     let is_entry = state.depth() == 0;
-    if state.held.lock().is_some() && (is_entry || place != Place::Exit) {
+    let ends_regions = is_entry || place != Place::Exit;
+    if ends_regions && state.held.lock().is_some() {
         refuse!(Invalid, "{what} cannot be used inside bpf_spin_lock-ed region");
     }
     let references = state.held.references();
-    if !(is_entry || place == Place::Throw) || references.is_empty() {
-        return Ok(());
+    if (is_entry || place == Place::Throw) && !references.is_empty() {
+        let lines: Vec<_> = references
+            .iter()
+            .map(|reference| {
+                format!("Unreleased reference id={} alloc_insn={}\n", reference.id, reference.pc)
+            })
+            .collect();
+        refuse!(Invalid, "{}{what} would lead to reference leak", lines.concat());
     }
-    let lines: Vec<_> = references
-        .iter()
-        .map(|reference| format!("Unreleased reference id={} alloc_insn={}\n", reference.id, reference.pc))
-        .collect();
-    refuse!(Invalid, "{}{what} would lead to reference leak", lines.concat());
+    if ends_regions && state.held.in_rcu {
+        refuse!(Invalid, "{what} cannot be used inside bpf_rcu_read_lock-ed region");
+    }
+    if ends_regions && state.held.preempt_disabled > 0 {
+        refuse!(Invalid, "{what} cannot be used inside bpf_preempt_disable-ed region");
+    }
+    Ok(())
 }
 
 /// Every holder of the identity is NULL, or none is (linux: mark_ptr_or_null_regs()). What was acquired with it is no
