@@ -8,6 +8,13 @@ use crate::parse;
 /// Modifiers and typedefs followed, and levels of nesting entered (`MAX_RESOLVE_DEPTH` of libbpf).
 pub const RESOLVE_DEPTH_MAX: usize = 32;
 
+/// Where in a `struct btf_type` its kind is: the highest byte of `info`.
+const KIND_BYTE: usize = 7;
+/// `BTF_KIND_VOLATILE`.
+const KIND_VOLATILE: u8 = 9;
+/// `BTF_KIND_TYPE_TAG`.
+const KIND_TYPE_TAG: u8 = 18;
+
 /// The types of an object.
 #[derive(Clone)]
 pub struct Btf {
@@ -252,6 +259,24 @@ impl Btf {
     pub fn is_named(&self, ty: &Type, name: &str) -> bool {
         let at = self.strings.get(ty.name_off as usize..);
         at.and_then(|at| at.strip_prefix(name.as_bytes())).is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// The text of a type tag; `None` for every other type.
+    #[must_use]
+    pub fn type_tag(&self, ty: &Type) -> Option<&str> {
+        (self.kind_number(ty) == Some(KIND_TYPE_TAG)).then(|| self.name(ty).ok())?
+    }
+
+    /// Whether it is `volatile` of another type.
+    #[must_use]
+    pub fn is_volatile(&self, ty: &Type) -> bool {
+        self.kind_number(ty) == Some(KIND_VOLATILE)
+    }
+
+    /// `BTF_KIND_*` as the section has it: what [`Kind`] does not tell apart. Void is in no section.
+    fn kind_number(&self, ty: &Type) -> Option<u8> {
+        let header = self.raw.get(ty.offset + KIND_BYTE).filter(|_| ty.offset > 0)?;
+        Some(header & 0x1f)
     }
 
     /// The type behind typedefs and modifiers.

@@ -20,6 +20,6 @@ impl From<BtfError> for LoadError {
 }
 
 /// An error of a type that does not fit the object.
-fn problem(offset: usize, problem: BtfObjectProblem) -> LoadError {
+pub(crate) fn problem(offset: usize, problem: BtfObjectProblem) -> LoadError {
     LoadError::at(".BTF", offset as u64, LoadErrorKind::BtfObject(problem))
 }

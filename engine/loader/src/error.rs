@@ -1,6 +1,7 @@
 use std::fmt;
 
 use bpfreplay_btf::BtfProblem;
+use bpfreplay_uapi::Errno;
 
 /// Why an object cannot be loaded, and where in it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -315,6 +316,16 @@ pub enum BtfObjectProblem {
         section: String,
         /// Bytes from its start.
         offset: u32,
+    },
+    /// A structure with special fields that Linux refuses, and all types with it.
+    #[error(
+        "fields of 'struct {name}' that programs reach through helpers are not as they must be ({errno})"
+    )]
+    SpecialFields {
+        /// The structure.
+        name: String,
+        /// What `BPF_BTF_LOAD` says.
+        errno: Errno,
     },
     /// A record size we cannot read.
     #[error("{what} records of {size} bytes")]

@@ -37,6 +37,7 @@ mod note;
 mod object_file;
 mod reference;
 mod section_name;
+mod special;
 
 pub use bpfreplay_btf::BtfProblem;
 pub use core_relo::{CORE_STEPS_MAX, POISON};

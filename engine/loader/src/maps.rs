@@ -4,7 +4,6 @@ mod btf_defined;
 mod data;
 mod internal_name;
 mod legacy;
-mod special;
 mod types;
 pub(crate) mod values;
 

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bpfreplay_btf::Btf;
-use bpfreplay_program::{MapSpec, Program};
+use bpfreplay_program::{LocalType, MapSpec, Program};
 use bpfreplay_uapi::ProgType;
 
 use crate::btf::ext::Ext;
@@ -16,6 +16,7 @@ use crate::maps::{Maps, values};
 use crate::note::{self, Note};
 use crate::reference::References;
 use crate::section_name::{Attach, SectionRole};
+use crate::special::local_types;
 
 /// What an object file holds.
 #[derive(Clone, Debug)]
@@ -105,6 +106,8 @@ impl Object {
         let btf_bytes = btf.as_deref().map(fixup::without_externs).transpose()?;
         let btf_bytes: Option<Arc<[u8]>> = btf_bytes.map(Into::into);
         let absent_kfuncs = references.absent();
+        let local_types = btf.as_deref().map(local_types).transpose()?;
+        let local_types: Arc<[LocalType]> = local_types.unwrap_or_default().into();
         let notes = note::all(&elf, &functions);
         let slot_attach = slot_attach(&functions);
         let maps: Arc<[MapSpec]> = maps.specs.into();
@@ -141,6 +144,7 @@ impl Object {
                     btf: btf_bytes.clone(),
                     exception_callback: linked.exception_callback,
                     absent_kfuncs: Arc::clone(&absent_kfuncs),
+                    local_types: Arc::clone(&local_types),
                 })),
                 Err(error) => refused.push(RefusedProgram {
                     name: function.name.to_owned(),

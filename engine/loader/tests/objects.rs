@@ -4,7 +4,9 @@ use std::path::Path;
 
 use bpfreplay_isa::{Insn, decode_program};
 use bpfreplay_loader::{LoadError, LoadErrorKind, MapProblem, Note, Object, Options, POISON};
-use bpfreplay_program::{ArgKind, Linkage, MapContent, Program, ReturnKind};
+use bpfreplay_program::{
+    ArgKind, KptrKind, Linkage, MapContent, Program, ReturnKind, SpecialField, SpecialKind,
+};
 use bpfreplay_uapi::{MapType, ProgType};
 
 fn bytes(name: &str) -> Vec<u8> {
@@ -331,4 +333,50 @@ fn section(elf: &[u8], name: &str) -> Vec<u8> {
     };
     let index = (0..half(60)).find(|&index| name_of(index) == name.as_bytes()).expect("the section");
     elf[range(index)].to_vec()
+}
+
+#[test]
+fn fields_that_programs_reach_through_functions() {
+    let object = load("local_types");
+    let types = &object.programs[0].local_types;
+    let id = |name: &str| types.iter().find(|ty| ty.name == name).map_or(0, |ty| ty.btf_id);
+    let (leaf, both) = (id("leaf"), id("both"));
+    let fields =
+        |special: &[SpecialField]| special.iter().map(|field| (field.off, field.kind)).collect::<Vec<_>>();
+    let found: Vec<_> = types.iter().map(|ty| (ty.name.as_str(), ty.size)).collect();
+    assert_eq!(found, [("value", 56), ("both", 80), ("", 8), ("leaf", 32)]);
+    assert_eq!(fields(&types[3].special), [(8, SpecialKind::ListNode)]);
+    let SpecialKind::Kptr { kind: KptrKind::Ref, type_id: plain } = types[1].special[3].kind else {
+        panic!("{:?}", types[1])
+    };
+    let beside = SpecialKind::Kptr { kind: KptrKind::Ref, type_id: plain };
+    assert_eq!(
+        fields(&types[1].special),
+        [(8, SpecialKind::RbNode), (40, SpecialKind::ListNode), (64, SpecialKind::Refcount), (72, beside),]
+    );
+    let owned = SpecialKind::Kptr { kind: KptrKind::Ref, type_id: both };
+    let values = &object.maps[object.map_index("values").expect("the map")];
+    assert_eq!(
+        fields(&values.special),
+        [
+            (0, SpecialKind::SpinLock),
+            (8, owned),
+            (16, owned),
+            (24, SpecialKind::Kptr { kind: KptrKind::Unref, type_id: plain }),
+            (32, SpecialKind::ListHead { value_type_id: leaf, node_off: 8 }),
+            (48, beside),
+        ]
+    );
+    let data = &object.maps[object.map_index(".data.A").expect("the section")];
+    let root = SpecialKind::RbRoot { value_type_id: both, node_off: 8 };
+    let mut section = fields(&data.special);
+    section.sort_by_key(|&(_, kind)| kind == root);
+    let kinds: Vec<_> = section.into_iter().map(|(_, kind)| kind).collect();
+    assert_eq!(kinds, [SpecialKind::SpinLock, root]);
+}
+
+#[test]
+fn objects_that_own_their_own_type() {
+    let message = refused("own_each_other").to_string();
+    assert!(message.contains("fields of 'struct chain'") && message.contains("ELOOP"), "{message}");
 }

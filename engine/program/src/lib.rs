@@ -11,8 +11,10 @@
 
 mod map_spec;
 mod program;
+mod special;
 
-pub use map_spec::{MapContent, MapSpec, SpecialField, SpecialKind};
+pub use map_spec::{MapContent, MapSpec};
 pub use program::{
     ABSENT_KFUNC, ArgKind, ExceptionCallback, FuncInfo, LineInfo, Linkage, Program, ReturnKind,
 };
+pub use special::{KptrKind, LocalType, SpecialField, SpecialKind};

@@ -3,6 +3,8 @@ use std::sync::Arc;
 use bpfreplay_btf::Btf;
 use bpfreplay_uapi::MapType;
 
+use crate::SpecialField;
+
 /// A map as an object declares it: what `BPF_MAP_CREATE` takes, and what to put in it before the first run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MapSpec {
@@ -32,65 +34,6 @@ pub struct MapSpec {
     pub content: MapContent,
     /// The shape of inner maps, for maps of maps.
     pub inner: Option<Box<MapSpec>>,
-}
-
-/// A field of a map's value that programs reach through helpers only (linux: struct btf_field).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct SpecialField {
-    /// Where in the value, in bytes.
-    pub off: u32,
-    /// What it is.
-    pub kind: SpecialKind,
-}
-
-/// What a special field is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[expect(missing_docs, reason = "the kernel's names")]
-pub enum SpecialKind {
-    SpinLock,
-    Timer,
-    Workqueue,
-    ListHead,
-    RbRoot,
-    Refcount,
-    /// A pointer tagged `__kptr` or `__kptr_untrusted`.
-    Kptr,
-}
-
-impl SpecialKind {
-    /// Every kind that is a structure of this name; kernel pointers are known by their tag.
-    pub const STRUCTS: [SpecialKind; 6] = [
-        SpecialKind::SpinLock,
-        SpecialKind::Timer,
-        SpecialKind::Workqueue,
-        SpecialKind::ListHead,
-        SpecialKind::RbRoot,
-        SpecialKind::Refcount,
-    ];
-
-    /// The C structure's name; `kptr` for kernel pointers.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            SpecialKind::SpinLock => "bpf_spin_lock",
-            SpecialKind::Timer => "bpf_timer",
-            SpecialKind::Workqueue => "bpf_wq",
-            SpecialKind::ListHead => "bpf_list_head",
-            SpecialKind::RbRoot => "bpf_rb_root",
-            SpecialKind::Refcount => "bpf_refcount",
-            SpecialKind::Kptr => "kptr",
-        }
-    }
-
-    /// Its size in bytes.
-    #[must_use]
-    pub const fn size(self) -> u32 {
-        match self {
-            SpecialKind::SpinLock | SpecialKind::Refcount => 4,
-            SpecialKind::Kptr => 8,
-            SpecialKind::Timer | SpecialKind::Workqueue | SpecialKind::ListHead | SpecialKind::RbRoot => 16,
-        }
-    }
 }
 
 /// What a map holds before the first run.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bpfreplay_isa::Insn;
 use bpfreplay_uapi::ProgType;
 
-use crate::MapSpec;
+use crate::{LocalType, MapSpec};
 
 /// A linked program, complete in itself: the entry function first, the subprograms it reaches behind it.
 ///
@@ -39,6 +39,8 @@ pub struct Program {
     /// Kernel functions that the object declares weak and this engine does not have, by the number of their calls
     /// above [`ABSENT_KFUNC`]; programs of one object share them.
     pub absent_kfuncs: Arc<[String]>,
+    /// The structures of `btf` that have special fields, by BTF id; programs of one object share them.
+    pub local_types: Arc<[LocalType]>,
 }
 
 /// The helper that a call of the first of [`Program::absent_kfuncs`] is one of: none, as all above it
@@ -151,6 +153,7 @@ impl Program {
             btf: None,
             exception_callback: ExceptionCallback::None,
             absent_kfuncs: Arc::new([]),
+            local_types: Arc::new([]),
         }
     }
 
@@ -159,6 +162,13 @@ impl Program {
     pub fn absent_kfunc(&self, helper: u32) -> Option<&str> {
         let index = helper.checked_sub(ABSENT_KFUNC)?;
         self.absent_kfuncs.get(index as usize).map(String::as_str)
+    }
+
+    /// The structure with this BTF id among `local_types`, and its index there.
+    #[must_use]
+    pub fn local_type(&self, btf_id: u32) -> Option<(usize, &LocalType)> {
+        let index = self.local_types.binary_search_by_key(&btf_id, |ty| ty.btf_id).ok()?;
+        Some((index, &self.local_types[index]))
     }
 
     /// Whether GPL-only helpers may be called (`license_is_gpl_compatible`).

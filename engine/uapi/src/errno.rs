@@ -52,6 +52,8 @@ errnos! {
     ERANGE = 34;
     /// Would wait for itself: a timer's callback that cancels its own timer.
     EDEADLK = 35;
+    /// Too many levels: types that own each other.
+    ELOOP = 40;
     /// Bad message: a checksum mismatch.
     EBADMSG = 74;
     /// Value too large.

@@ -24,6 +24,24 @@ pub enum KfuncArg {
     OptionalBuffer,
     /// The size of the memory before it, a known constant (`__szk`); the result points to as many bytes.
     ConstSize,
+    /// The BTF id of a local type, a known constant (`__k`).
+    LocalTypeId,
+    /// An owning reference to an allocated object (`__alloc`).
+    AllocObject,
+    /// A reference to an object with a `struct bpf_refcount` (`__refcounted_kptr`).
+    RefcountedObject,
+    /// A `struct bpf_list_head` in a map's value or an object.
+    ListHead,
+    /// A `struct bpf_list_node` in an object.
+    ListNode,
+    /// A `struct bpf_rb_root` in a map's value or an object.
+    RbRoot,
+    /// A `struct bpf_rb_node` in an object.
+    RbNode,
+    /// A function of the program that says which of two nodes comes first.
+    Less,
+    /// Whatever: the verifier puts something there (`__ign`).
+    Ignored,
 }
 
 macro_rules! kfuncs {
@@ -85,6 +103,23 @@ kfuncs! {
     PreemptDisable 18 "bpf_preempt_disable" ();
     PreemptEnable 19 "bpf_preempt_enable" ();
     Throw 32 "bpf_throw" (Scalar);
+    ObjNew 64 "bpf_obj_new_impl" (LocalTypeId, Ignored);
+    ObjDrop 65 "bpf_obj_drop_impl" (AllocObject, Ignored);
+    PercpuObjNew 66 "bpf_percpu_obj_new_impl" (LocalTypeId, Ignored);
+    PercpuObjDrop 67 "bpf_percpu_obj_drop_impl" (AllocObject, Ignored);
+    RefcountAcquire 68 "bpf_refcount_acquire_impl" (RefcountedObject, Ignored);
+    ListPushFront 69 "bpf_list_push_front_impl" (ListHead, ListNode, Ignored, Scalar);
+    ListPushBack 70 "bpf_list_push_back_impl" (ListHead, ListNode, Ignored, Scalar);
+    ListPopFront 71 "bpf_list_pop_front" (ListHead);
+    ListPopBack 72 "bpf_list_pop_back" (ListHead);
+    ListFront 73 "bpf_list_front" (ListHead);
+    ListBack 74 "bpf_list_back" (ListHead);
+    RbtreeRemove 75 "bpf_rbtree_remove" (RbRoot, RbNode);
+    RbtreeAdd 76 "bpf_rbtree_add_impl" (RbRoot, RbNode, Less, Ignored, Scalar);
+    RbtreeFirst 77 "bpf_rbtree_first" (RbRoot);
+    RbtreeRoot 78 "bpf_rbtree_root" (RbRoot);
+    RbtreeLeft 79 "bpf_rbtree_left" (RbRoot, RbNode);
+    RbtreeRight 80 "bpf_rbtree_right" (RbRoot, RbNode);
 }
 
 impl Kfunc {
@@ -105,7 +140,21 @@ impl Kfunc {
                 | Kfunc::RcuReadUnlock
                 | Kfunc::PreemptDisable
                 | Kfunc::PreemptEnable
+                | Kfunc::ObjDrop
+                | Kfunc::PercpuObjDrop
         )
+    }
+
+    /// Whether the engine runs it; the others it only knows of.
+    #[must_use]
+    pub const fn runs(self) -> bool {
+        !self.is_of_objects()
+    }
+
+    /// Whether it is about objects that programs allocate.
+    #[must_use]
+    pub const fn is_of_objects(self) -> bool {
+        self.id() >= Kfunc::ObjNew.id()
     }
 
     /// Whether programs of the type may call it (the kernel's `BTF_KFUNCS` sets by program type).
@@ -133,7 +182,24 @@ impl Kfunc {
             | Kfunc::PreemptDisable
             | Kfunc::PreemptEnable => true,
             // The generic set, which fewer hooks register than the common one.
-            Kfunc::Throw => matches!(
+            Kfunc::Throw
+            | Kfunc::ObjNew
+            | Kfunc::ObjDrop
+            | Kfunc::PercpuObjNew
+            | Kfunc::PercpuObjDrop
+            | Kfunc::RefcountAcquire
+            | Kfunc::ListPushFront
+            | Kfunc::ListPushBack
+            | Kfunc::ListPopFront
+            | Kfunc::ListPopBack
+            | Kfunc::ListFront
+            | Kfunc::ListBack
+            | Kfunc::RbtreeRemove
+            | Kfunc::RbtreeAdd
+            | Kfunc::RbtreeFirst
+            | Kfunc::RbtreeRoot
+            | Kfunc::RbtreeLeft
+            | Kfunc::RbtreeRight => matches!(
                 prog_type,
                 ProgType::SchedCls | ProgType::Xdp | ProgType::CgroupSkb | ProgType::Tracepoint
             ),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bpfreplay_isa::Insn;
 use bpfreplay_program::{
-    FuncInfo, Linkage, MapContent, MapSpec, Program, ReturnKind, SpecialField, SpecialKind,
+    FuncInfo, KptrKind, Linkage, MapContent, MapSpec, Program, ReturnKind, SpecialField, SpecialKind,
 };
 use bpfreplay_uapi::map::create_flags;
 use bpfreplay_uapi::{Kfunc, MapType, ProgType};
@@ -180,7 +180,7 @@ fn map(name: &str) -> Option<MapSpec> {
         "percpu_cgroup_storage" => MapSpec::new(name, MapType::PercpuCgroupStorage, 16, 64, 0),
         "map_spin_lock" => with_btf(8, 3, &[(4, SpecialKind::SpinLock)]),
         "map_timer" => with_btf(16, 5, &[(0, SpecialKind::Timer)]),
-        "map_kptr" => with_btf(24, 14, &[0, 8, 16].map(|off| (off, SpecialKind::Kptr))),
+        "map_kptr" => with_btf(24, 14, &kptrs()),
         "sk_storage_map" => MapSpec {
             map_flags: create_flags::NO_PREALLOC,
             btf_key_type_id: 1,
@@ -192,6 +192,12 @@ fn map(name: &str) -> Option<MapSpec> {
         "map_ringbuf" => MapSpec::new(name, MapType::Ringbuf, 0, 0, 4096),
         _ => return None,
     })
+}
+
+/// The fields of `struct btf_ptr` of test_verifier.c, to its types 6 and 7.
+fn kptrs() -> [(u32, SpecialKind); 3] {
+    let kptr = |kind, type_id| SpecialKind::Kptr { kind, type_id };
+    [(0, kptr(KptrKind::Unref, 6)), (8, kptr(KptrKind::Ref, 6)), (16, kptr(KptrKind::Ref, 7))]
 }
 
 /// What the drivers put into arrays: `index` 28, `foo[6]` 0xabcdef12, cut to the value.

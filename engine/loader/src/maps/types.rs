@@ -7,17 +7,15 @@ use bpfreplay_btf::{Btf, Kind};
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::MapType;
 
-use super::special;
 use crate::error::LoadError;
+use crate::special;
 
 /// Gives a map its types, or takes the ids away where the kernel would refuse them.
 pub(super) fn settle(spec: &mut MapSpec, btf: Option<&Arc<Btf>>) -> Result<(), LoadError> {
     if let Some(inner) = &mut spec.inner {
         settle(inner, btf)?;
     }
-    if let Some(btf) = btf {
-        spec.special = special::fields(btf, spec.btf_value_type_id)?;
-    }
+    spec.special = btf.map_or_else(Vec::new, |btf| special::of_map_value(btf, spec.btf_value_type_id));
     spec.btf = match btf {
         Some(btf) if is_taken(spec, btf)? => Some(Arc::clone(btf)),
         Some(_) | None => {

@@ -44,7 +44,24 @@ pub(super) fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
         | Kfunc::RcuReadUnlock
         | Kfunc::PreemptDisable
         | Kfunc::PreemptEnable
-        | Kfunc::Throw => {
+        | Kfunc::Throw
+        | Kfunc::ObjNew
+        | Kfunc::ObjDrop
+        | Kfunc::PercpuObjNew
+        | Kfunc::PercpuObjDrop
+        | Kfunc::RefcountAcquire
+        | Kfunc::ListPushFront
+        | Kfunc::ListPushBack
+        | Kfunc::ListPopFront
+        | Kfunc::ListPopBack
+        | Kfunc::ListFront
+        | Kfunc::ListBack
+        | Kfunc::RbtreeRemove
+        | Kfunc::RbtreeAdd
+        | Kfunc::RbtreeFirst
+        | Kfunc::RbtreeRoot
+        | Kfunc::RbtreeLeft
+        | Kfunc::RbtreeRight => {
             return None;
         }
     })

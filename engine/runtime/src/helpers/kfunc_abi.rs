@@ -33,6 +33,23 @@ pub fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
         Kfunc::RcuReadLock | Kfunc::RcuReadUnlock | Kfunc::PreemptDisable | Kfunc::PreemptEnable => no_op,
         // Engines do it themselves: it does not return.
         Kfunc::Throw => return None,
+        Kfunc::ObjNew
+        | Kfunc::ObjDrop
+        | Kfunc::PercpuObjNew
+        | Kfunc::PercpuObjDrop
+        | Kfunc::RefcountAcquire
+        | Kfunc::ListPushFront
+        | Kfunc::ListPushBack
+        | Kfunc::ListPopFront
+        | Kfunc::ListPopBack
+        | Kfunc::ListFront
+        | Kfunc::ListBack
+        | Kfunc::RbtreeRemove
+        | Kfunc::RbtreeAdd
+        | Kfunc::RbtreeFirst
+        | Kfunc::RbtreeRoot
+        | Kfunc::RbtreeLeft
+        | Kfunc::RbtreeRight => return None,
     })
 }
 

@@ -27,12 +27,14 @@ pub(super) fn untouched(spec: &MapSpec, pointer: &RegState, off: i64, size: i64,
     match touched {
         None => Ok(()),
         Some(field) => match field.kind {
-            SpecialKind::Kptr => kptr(field.off, pointer, off, size, source),
+            SpecialKind::Kptr { .. } => kptr(field.off, pointer, off, size, source),
             SpecialKind::SpinLock
             | SpecialKind::Timer
             | SpecialKind::Workqueue
-            | SpecialKind::ListHead
-            | SpecialKind::RbRoot
+            | SpecialKind::ListNode
+            | SpecialKind::RbNode
+            | SpecialKind::ListHead { .. }
+            | SpecialKind::RbRoot { .. }
             | SpecialKind::Refcount => {
                 refuse!(Access, "{} cannot be accessed directly by load/store", field.kind.name())
             }

@@ -172,6 +172,16 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, kfunc: Kfunc) -> Checke
             }
             // Checked with the size that follows.
             KfuncArg::OptionalBuffer => {}
+            // No function of dynptrs takes these.
+            KfuncArg::LocalTypeId
+            | KfuncArg::AllocObject
+            | KfuncArg::RefcountedObject
+            | KfuncArg::ListHead
+            | KfuncArg::ListNode
+            | KfuncArg::RbRoot
+            | KfuncArg::RbNode
+            | KfuncArg::Less
+            | KfuncArg::Ignored => {}
             KfuncArg::ConstSize => size = slice_size(env, state, (reg, &value), Reg::ARGS[index - 1])?,
             // Of the iterator's functions.
             KfuncArg::Iter => read(state, reg).map(drop)?,

@@ -34,6 +34,29 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked<Nex
         Kfunc::RcuReadLock | Kfunc::RcuReadUnlock | Kfunc::PreemptDisable | Kfunc::PreemptEnable => {
             region::call(state, kfunc)?;
         }
+        Kfunc::ObjNew
+        | Kfunc::ObjDrop
+        | Kfunc::PercpuObjNew
+        | Kfunc::PercpuObjDrop
+        | Kfunc::RefcountAcquire
+        | Kfunc::ListPushFront
+        | Kfunc::ListPushBack
+        | Kfunc::ListPopFront
+        | Kfunc::ListPopBack
+        | Kfunc::ListFront
+        | Kfunc::ListBack
+        | Kfunc::RbtreeRemove
+        | Kfunc::RbtreeAdd
+        | Kfunc::RbtreeFirst
+        | Kfunc::RbtreeRoot
+        | Kfunc::RbtreeLeft
+        | Kfunc::RbtreeRight => {
+            refuse!(
+                Unsupported,
+                "call to kernel function (kfunc) '{}': the engine does not have it",
+                kfunc.name()
+            )
+        }
     }
     Ok(Next::Goto(env.pc() + 1))
 }
