@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bpfreplay_interpreter::Interpreter;
 use bpfreplay_jit::Jit;
+use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{Executable, Map};
 use bpfreplay_verifier::VerifiedProgram;
 
@@ -74,14 +75,15 @@ impl Ready {
         &self,
         program: &VerifiedProgram,
         maps: &[Arc<Map>],
+        objects: &Arc<Objects>,
     ) -> Result<Arc<dyn Executable>, InstanceError> {
         let name = || program.program().name.clone();
         match self {
-            Ready::Jit(jit) => {
-                jit.prepare(program, maps).map_err(|source| InstanceError::Jit { program: name(), source })
-            }
+            Ready::Jit(jit) => jit
+                .prepare_for(program, maps, objects)
+                .map_err(|source| InstanceError::Jit { program: name(), source }),
             Ready::Interpreter(interpreter) => interpreter
-                .prepare(program, maps)
+                .prepare_for(program, maps, objects)
                 .map_err(|source| InstanceError::Interpreter { program: name(), source }),
         }
     }

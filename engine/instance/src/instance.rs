@@ -3,6 +3,7 @@ use std::sync::Arc;
 use bpfreplay_loader::Object;
 use bpfreplay_program::{MapContent, Program};
 use bpfreplay_runtime::maps::UserHandle;
+use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{Executable, Map, ProgArray, ProgramId, SKB_LAYOUT};
 use bpfreplay_uapi::map::update_flags;
 use bpfreplay_uapi::{HelperId, MapType};
@@ -56,6 +57,7 @@ pub struct Instance {
     engine: Ready,
     programs: Vec<LoadedProgram>,
     maps: Vec<Arc<Map>>,
+    objects: Arc<Objects>,
     entry: usize,
     /// What a loader's file descriptors are to the kernel: a prog array without any is emptied.
     handles: Vec<UserHandle>,
@@ -101,13 +103,15 @@ impl Instance {
         let (entry, chosen) = candidates.choose(options)?;
         let chosen = maps::without_unsupported(&chosen);
         let specs = chosen.first().map(|program| Arc::clone(&program.maps)).unwrap_or_default();
-        let create = |spec| maps::create_map(spec, options.cpus).map_err(InstanceError::Map);
+        let objects = maps::objects_of(&chosen).map_err(InstanceError::Map)?;
+        let create = |spec| maps::create_map_for(spec, options.cpus, &objects).map_err(InstanceError::Map);
         let maps = specs.iter().map(create).collect::<Result<Vec<_>, _>>()?;
         let handles = maps.iter().map(Map::user_handle).collect();
         let mut instance = Instance {
             engine: Ready::new(options.engine)?,
             programs: Vec::with_capacity(chosen.len()),
             maps,
+            objects,
             entry: 0,
             handles,
         };
@@ -150,6 +154,12 @@ impl Instance {
     #[must_use]
     pub fn maps(&self) -> &[Arc<Map>] {
         &self.maps
+    }
+
+    /// The objects that its programs allocated.
+    #[must_use]
+    pub fn objects(&self) -> &Arc<Objects> {
+        &self.objects
     }
 
     /// The map with this name.
@@ -204,7 +214,7 @@ impl Instance {
             program: program.name.clone(),
             source: Box::new(source),
         })?;
-        let executable = self.engine.prepare(&verified, &self.maps)?;
+        let executable = self.engine.prepare(&verified, &self.maps, &self.objects)?;
         // linux: kernel/bpf/core.c bpf_check_tail_call: referring to a prog array is enough to be bound to it.
         for map in prog_arrays(program) {
             let Some(array) = self.maps.get(map).and_then(|map| map.prog_array()) else { continue };

@@ -4,8 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bpfreplay_program::{MapSpec, Program};
+use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{Map, MapError};
-use bpfreplay_uapi::{Errno, MapType};
+use bpfreplay_uapi::{Errno, Kfunc, MapType};
+
+/// The opcode of `call` (RFC 9669 4.3).
+const CALL: u8 = 0x85;
+/// The source of a call of a kernel function (`BPF_PSEUDO_KFUNC_CALL`).
+const KFUNC: u8 = 2;
 
 /// Creates a map as libbpf has the kernel create what an object declares; see [`Map::create`] for `cpus`.
 ///
@@ -13,7 +19,38 @@ use bpfreplay_uapi::{Errno, MapType};
 ///
 /// As [`Map::create`].
 pub fn create_map(spec: &MapSpec, cpus: u32) -> Result<Arc<Map>, MapError> {
-    Map::create(&as_created(spec, cpus), cpus)
+    create_map_for(spec, cpus, &Objects::none())
+}
+
+/// [`create_map`] for programs that have objects.
+///
+/// # Errors
+///
+/// As [`Map::create`].
+pub(crate) fn create_map_for(
+    spec: &MapSpec,
+    cpus: u32,
+    objects: &Arc<Objects>,
+) -> Result<Arc<Map>, MapError> {
+    Map::create_for(&as_created(spec, cpus), cpus, objects)
+}
+
+/// Memory for the objects that programs allocate, if any allocates some. All of them have the types of the first.
+pub(crate) fn objects_of(programs: &[Arc<Program>]) -> Result<Arc<Objects>, MapError> {
+    let allocates = programs.iter().any(|program| {
+        [Kfunc::ObjNew, Kfunc::PercpuObjNew].into_iter().any(|kfunc| calls_kfunc(program, kfunc))
+    });
+    match programs.first().filter(|_| allocates) {
+        None => Ok(Objects::none()),
+        Some(first) => Objects::new(&first.local_types),
+    }
+}
+
+/// Whether a program calls a kernel function.
+fn calls_kfunc(program: &Program, kfunc: Kfunc) -> bool {
+    // The second slot of a wide instruction has opcode 0.
+    let mut insns = program.insns.iter();
+    insns.any(|insn| insn.opcode == CALL && insn.src() == KFUNC && insn.imm == kfunc.id() as i32)
 }
 
 /// What [`create_map`] would say, without creating the map.

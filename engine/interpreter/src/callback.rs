@@ -46,6 +46,20 @@ impl Machine<'_> {
         })
     }
 
+    /// r0 of `bpf_rbtree_add`, which asks a function of the program which of two nodes comes first.
+    pub(crate) fn rbtree_add(
+        &mut self,
+        program: &InterpretedProgram,
+        at: u32,
+        depth: usize,
+    ) -> Result<u64, Fault> {
+        let args = Reg::ARGS.map(|reg| self.get(reg));
+        let add = self.memory.tree_add(program.maps(), args, self.exec.cpu);
+        let add = add.map_err(|kind| program.fault(at, kind))?;
+        let call = Call { program, at, function: args[2], depth };
+        add.run(|a, b| self.call_back(&call, [a, b, 0, 0]))
+    }
+
     /// Calls a function; r6 to r10 are afterwards as they were.
     fn call_back(&mut self, call: &Call<'_>, args: [u64; 4]) -> Result<u64, Fault> {
         let Call { program, at, function, depth } = *call;

@@ -109,6 +109,7 @@ impl Machine<'_> {
             None => Memory::without_context(&mut frames, ContextKind::of(program.info().prog_type)),
         };
         let mut machine = Machine { regs: [CLOBBERED; 11], memory, exec, steps_left: step_limit };
+        machine.memory.replace_objects(Some(Arc::clone(program.objects())));
         let outcome = body(&mut machine);
         // What the run still had in hand goes with its memory.
         drop(machine);
@@ -146,8 +147,11 @@ impl Machine<'_> {
                     let floor = self.memory.raise_floor();
                     exit = match interpreted(&*target) {
                         Some(next) => {
+                            let objects = self.memory.replace_objects(Some(Arc::clone(next.objects())));
                             let exit = self.execute(next, 0, 0)?;
-                            self.catch(next, exit)?
+                            let exit = self.catch(next, exit)?;
+                            self.memory.replace_objects(objects);
+                            exit
                         }
                         None => return Err(program.fault(start, FaultKind::BadArgument(2))),
                     };
@@ -261,8 +265,12 @@ impl Machine<'_> {
                     if kfunc == Kfunc::Throw {
                         return Ok(Exit::Throw(self.get(Reg::R1)));
                     }
-                    let args = Reg::ARGS.map(|reg| self.get(reg));
-                    let r0 = self.memory.call_kfunc(program.maps(), kfunc, args, self.exec).map_err(fault)?;
+                    let r0 = if kfunc == Kfunc::RbtreeAdd {
+                        self.rbtree_add(program, at, depth)?
+                    } else {
+                        let args = Reg::ARGS.map(|reg| self.get(reg));
+                        self.memory.call_kfunc(program.maps(), kfunc, args, self.exec).map_err(fault)?
+                    };
                     self.set(Reg::R0, r0);
                     self.clobber();
                 }

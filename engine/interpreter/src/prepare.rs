@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bpfreplay_isa::DecodeError;
+use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{Executable, Map, MapError, register};
 use bpfreplay_uapi::helper_name;
 use bpfreplay_verifier::VerifiedProgram;
@@ -38,7 +39,7 @@ impl Interpreter {
         Interpreter { step_limit }
     }
 
-    /// Makes a program ready to run. `maps[i]` is the map of `program.program().maps[i]`.
+    /// Makes a program ready to run. `maps[i]` is the map of `program.program().maps[i]`. There is no memory for objects.
     ///
     /// # Errors
     ///
@@ -48,7 +49,21 @@ impl Interpreter {
         program: &VerifiedProgram,
         maps: &[Arc<Map>],
     ) -> Result<Arc<dyn Executable>, PrepareError> {
-        Ok(register(Arc::new(InterpretedProgram::new(program, maps, self.step_limit)?)))
+        self.prepare_for(program, maps, &Objects::none())
+    }
+
+    /// [`Interpreter::prepare`] of a program that allocates objects: its maps are made for the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Interpreter::prepare`].
+    pub fn prepare_for(
+        &self,
+        program: &VerifiedProgram,
+        maps: &[Arc<Map>],
+        objects: &Arc<Objects>,
+    ) -> Result<Arc<dyn Executable>, PrepareError> {
+        Ok(register(Arc::new(InterpretedProgram::new(program, maps, objects, self.step_limit)?)))
     }
 }
 

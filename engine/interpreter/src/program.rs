@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bpfreplay_isa::{Insn, Instruction, Width, encode};
+use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{
     Batch, Context, ContextKind, Executable, Fault, FaultKind, Map, ProgramId, ProgramInfo,
 };
@@ -18,6 +19,7 @@ pub struct InterpretedProgram {
     info: ProgramInfo,
     code: Code,
     maps: Box<[Arc<Map>]>,
+    objects: Arc<Objects>,
     /// The step at which the function begins that is handed what is thrown.
     exception_callback: Option<u32>,
     step_limit: u64,
@@ -28,6 +30,7 @@ impl InterpretedProgram {
     pub(crate) fn new(
         program: &VerifiedProgram,
         maps: &[Arc<Map>],
+        objects: &Arc<Objects>,
         step_limit: u64,
     ) -> Result<InterpretedProgram, PrepareError> {
         let source = program.program();
@@ -40,7 +43,8 @@ impl InterpretedProgram {
             jited: false,
             writes_packet: program.facts().writes_packet || program.facts().changes_packet_data,
         };
-        let mut prepared = InterpretedProgram::of_xlated(info, &without_budgets(program), maps, step_limit)?;
+        let prepared = InterpretedProgram::of_xlated(info, &without_budgets(program), maps, step_limit)?;
+        let mut prepared = prepared.with_objects(objects);
         let callback = program.facts().exception_callback;
         prepared.exception_callback = callback.and_then(|slot| prepared.code.step_at(slot));
         Ok(prepared)
@@ -56,10 +60,16 @@ impl InterpretedProgram {
         Ok(InterpretedProgram {
             code: Code::new(xlated, maps, ContextKind::of(info.prog_type))?,
             maps: maps.into(),
+            objects: Objects::none(),
             info,
             exception_callback: None,
             step_limit,
         })
+    }
+
+    /// The same, whose objects are these.
+    pub(crate) fn with_objects(self, objects: &Arc<Objects>) -> InterpretedProgram {
+        InterpretedProgram { objects: Arc::clone(objects), ..self }
     }
 
     #[inline]
@@ -75,6 +85,11 @@ impl InterpretedProgram {
     #[inline]
     pub(crate) fn maps(&self) -> &[Arc<Map>] {
         &self.maps
+    }
+
+    #[inline]
+    pub(crate) fn objects(&self) -> &Arc<Objects> {
+        &self.objects
     }
 
     #[inline]

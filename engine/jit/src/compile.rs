@@ -199,9 +199,14 @@ impl Compiler<'_> {
                 throw::throw(&mut self.asm, callback.map(|slot| self.labels[slot as usize]));
             }
             CallTarget::Kfunc(id) => {
-                let Some(function) = Kfunc::from_id(id as u32).and_then(helpers::kfunc) else {
+                let known = Kfunc::from_id(id as u32);
+                let Some((kfunc, function)) = known.and_then(|kfunc| Some((kfunc, helpers::kfunc(kfunc)?)))
+                else {
                     return Err(self.unsupported(pc, instruction, "this engine has no such kernel function"));
                 };
+                if kfunc.is_of_objects() {
+                    call::name_objects(&mut self.asm, self.plan.link.objects.address());
+                }
                 call::helper(&mut self.asm, function);
                 self.restore_count();
             }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{Executable, Map, ProgramInfo, register};
 use bpfreplay_verifier::VerifiedProgram;
 
@@ -42,7 +43,7 @@ impl Jit {
         Ok(Jit { arena, stub, cpu })
     }
 
-    /// Compiles a program; `maps[i]` is the runtime map of `program.maps[i]`.
+    /// Compiles a program; `maps[i]` is the runtime map of `program.maps[i]`. There is no memory for objects.
     ///
     /// # Errors
     ///
@@ -53,9 +54,23 @@ impl Jit {
         program: &VerifiedProgram,
         maps: &[Arc<Map>],
     ) -> Result<Arc<dyn Executable>, JitError> {
+        self.prepare_for(program, maps, &Objects::none())
+    }
+
+    /// [`Jit::prepare`] of a program that allocates objects: its maps are made for the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Jit::prepare`].
+    pub fn prepare_for(
+        &self,
+        program: &VerifiedProgram,
+        maps: &[Arc<Map>],
+        objects: &Arc<Objects>,
+    ) -> Result<Arc<dyn Executable>, JitError> {
         let info = info(program);
         let asm = Assembler::new(self.cpu, self.arena.near());
-        let compiled = compile(program, info.id, Link { maps }, asm)?;
+        let compiled = compile(program, info.id, Link { maps, objects }, asm)?;
         let image = self.arena.publish(compiled.code)?;
         Ok(register(Arc::new(JitedProgram {
             info,
@@ -64,6 +79,7 @@ impl Jit {
             stub: Arc::clone(&self.stub),
             offsets: compiled.offsets,
             _maps: maps.to_vec(),
+            _objects: Arc::clone(objects),
             cpus: maps.iter().filter(|map| map.is_per_cpu()).map(|map| map.cpus()).min().unwrap_or(u32::MAX),
         })))
     }

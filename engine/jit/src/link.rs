@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use bpfreplay_runtime::helpers::HelperFn;
+use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{Map, MapError};
 
 use crate::emit::lookup::{Array, PerCpu};
 use crate::emit::tail_call::Slots;
 
-/// The maps of an object, as the runtime made them; addresses stay good as long as they live.
+/// The maps and objects of an object file, as the runtime made them; addresses stay good as long as they live.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link<'a> {
     pub(crate) maps: &'a [Arc<Map>],
+    pub(crate) objects: &'a Objects,
 }
 
 impl Link<'_> {

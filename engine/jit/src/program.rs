@@ -2,6 +2,7 @@ use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{
     Batch, Context, ContextKind, Executable, ExecutionContext, Map, PathEntry, ProgramInfo,
 };
@@ -24,6 +25,7 @@ pub struct JitedProgram {
     pub(crate) offsets: Vec<u32>,
     /// What the code has addresses of.
     pub(crate) _maps: Vec<Arc<Map>>,
+    pub(crate) _objects: Arc<Objects>,
     /// CPUs that its per-CPU maps have values for: the code indexes them by `ExecutionContext::cpu` unchecked.
     pub(crate) cpus: u32,
 }

@@ -39,6 +39,9 @@ pub struct ExecutionContext {
     pub call_back: Option<CallBack>,
     /// Where on the stack the program that runs, if it can throw, is left from: jitted code's own.
     pub boundary: u64,
+    /// [`Objects::address`](crate::objects::Objects::address) of the program that calls a kernel function on objects:
+    /// set by the engine before each such call.
+    pub objects: u64,
     /// Timers this worker started.
     pub timers: TimerQueue,
     /// Frames of interpreted runs.
@@ -129,6 +132,7 @@ impl ExecutionContext {
             stack: 0..0,
             call_back: None,
             boundary: 0,
+            objects: 0,
             timers: TimerQueue::default(),
             frames: Stack::new(),
             fault: None,

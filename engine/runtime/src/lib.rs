@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The three types to know: [`SkBuff`], what `struct __sk_buff` is a view of; [`ExecutionContext`], what belongs to a
-//! worker; [`Map`].
+//! worker; [`Map`]. [`objects`](objects::Objects) are what programs allocate.
 //!
 //! Where it differs from Linux 6.18 on x86-64, on purpose:
 //!
@@ -30,6 +30,7 @@
 //! | a ring buffer | a ring of full size a CPU | a replay repeats whatever the workers' pace | `records_and_maps.rs` |
 //! | a perf event array | a slot has a buffer, samples no padding | there are no perf events | `records_and_maps.rs` |
 //! | `bpf_dynptr_slice` behind the end of a packet that became shorter | NULL | without a buffer Linux gives an address there | - |
+//! | objects that programs allocate | all zero; NULL when the pool has no block that nobody can reach | memory is there before the first run | [`objects`] |
 //! | a bloom filter's hashes | seeded by constants | a replay repeats | cases |
 //! | devmaps, cpumaps, xskmaps | any device number; CPUs are workers; no sockets | a redirect is a verdict | `records_and_maps.rs` |
 //! | order of keys in a hash map | ours, the same in every run | unspecified in Linux | `maps.rs` |
@@ -45,11 +46,13 @@
 
 mod exec;
 mod executable;
+mod free_list;
 mod gate;
 mod grace;
 pub mod helpers;
 pub mod maps;
 pub mod memory;
+pub mod objects;
 pub mod skb;
 mod sync;
 pub mod tail_call;

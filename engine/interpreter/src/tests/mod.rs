@@ -7,6 +7,7 @@ mod helpers;
 mod instructions;
 mod locks;
 mod memory;
+mod objects;
 mod tail_calls;
 
 use std::collections::HashMap;
@@ -15,9 +16,10 @@ use std::sync::Arc;
 use bpfreplay_isa::{Symbols, assemble};
 use bpfreplay_program::MapSpec;
 use bpfreplay_runtime::maps::UserHandle;
+use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::skb::{Bytes, Device, Frame, Hook, Link, Packet};
 use bpfreplay_runtime::{Context, Executable, ExecutionContext, Fault, FaultKind, Map, ProgramInfo, SkBuff};
-use bpfreplay_uapi::{HelperId, MapType, ProgType};
+use bpfreplay_uapi::{HelperId, Kfunc, MapType, ProgType};
 
 use crate::DEFAULT_STEP_LIMIT;
 use crate::program::InterpretedProgram;
@@ -31,6 +33,7 @@ const CPUS: u32 = 2;
 struct Maps {
     index: HashMap<String, u32>,
     maps: Vec<Arc<Map>>,
+    objects: Option<Arc<Objects>>,
     /// While these live, slots of prog arrays keep their programs, which keep the maps.
     _handles: Vec<UserHandle>,
 }
@@ -51,7 +54,10 @@ impl Maps {
 
     fn add(&mut self, spec: &MapSpec) {
         self.index.insert(spec.name.clone(), self.maps.len() as u32);
-        let map = Map::create(spec, CPUS).unwrap();
+        let map = match &self.objects {
+            Some(objects) => Map::create_for(spec, CPUS, objects).unwrap(),
+            None => Map::create(spec, CPUS).unwrap(),
+        };
         self._handles.push(map.user_handle());
         self.maps.push(map);
     }
@@ -72,13 +78,21 @@ impl Maps {
             jited: false,
             writes_packet: true,
         };
-        Arc::new(InterpretedProgram::of_xlated(info, &assembly.insns, &self.maps, step_limit).unwrap())
+        let program = InterpretedProgram::of_xlated(info, &assembly.insns, &self.maps, step_limit).unwrap();
+        Arc::new(match &self.objects {
+            Some(objects) => program.with_objects(objects),
+            None => program,
+        })
     }
 }
 
 impl Symbols for Maps {
     fn map(&self, name: &str) -> Option<u32> {
         self.index.get(name).copied()
+    }
+
+    fn kfunc(&self, name: &str) -> Option<i32> {
+        Kfunc::from_name(name).map(|kfunc| kfunc.id() as i32)
     }
 
     fn helper(&self, name: &str) -> Option<u32> {

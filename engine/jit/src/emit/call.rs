@@ -20,6 +20,12 @@ pub(crate) fn name_caller(asm: &mut Assembler, id: ProgramId) {
     x64!(asm; mov edx, id as i32);
 }
 
+/// `exec.objects = address`: kernel functions on objects are told which. r0 is lost, as by the call.
+pub(crate) fn name_objects(asm: &mut Assembler, address: u64) {
+    asm.mov_imm64(Gpr::of(Reg::R0), address);
+    x64!(asm; mov QWORD exec => ExecutionContext.objects, rax);
+}
+
 /// `bpf_get_smp_processor_id`: the number of the worker.
 pub(crate) fn smp_processor_id(asm: &mut Assembler) {
     x64!(asm; mov eax, DWORD exec => ExecutionContext.cpu);

@@ -9,7 +9,7 @@ use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_runtime::maps::UserHandle;
 use bpfreplay_runtime::skb::{Bytes, Device, Frame, Hook, Link, Packet};
 use bpfreplay_runtime::{Context, Executable, ExecutionContext, Map, SkBuff};
-use bpfreplay_uapi::{HelperId, MapType, ProgType};
+use bpfreplay_uapi::{HelperId, Kfunc, MapType, ProgType};
 use bpfreplay_verifier::testing::unverified;
 use bpfreplay_verifier::{Facts, TailCallSite, VerifiedProgram};
 
@@ -90,6 +90,10 @@ struct Names<'a>(&'a [MapSpec]);
 impl Symbols for Names<'_> {
     fn map(&self, name: &str) -> Option<u32> {
         self.0.iter().position(|spec| spec.name == name).map(|at| at as u32)
+    }
+
+    fn kfunc(&self, name: &str) -> Option<i32> {
+        Kfunc::from_name(name).map(|kfunc| kfunc.id() as i32)
     }
 
     fn helper(&self, name: &str) -> Option<u32> {

@@ -69,7 +69,7 @@ pub(super) unsafe extern "sysv64" fn for_each_map_elem(
 /// # Safety
 ///
 /// As [`CallBack`].
-unsafe fn call_back(exec: *mut ExecutionContext, function: u64, args: [u64; 4]) -> u64 {
+pub(super) unsafe fn call_back(exec: *mut ExecutionContext, function: u64, args: [u64; 4]) -> u64 {
     const STOP: u64 = 1;
     // SAFETY: live, by the caller's promise.
     let Some(call) = (unsafe { (*exec).call_back }) else { return STOP };

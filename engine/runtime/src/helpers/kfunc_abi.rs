@@ -7,7 +7,7 @@ use bpfreplay_uapi::Kfunc;
 
 use super::abi::entries;
 use super::iter_num::IterNum;
-use super::{HelperFn, dynptr_abi, ret};
+use super::{HelperFn, dynptr_abi, object_abi, ret};
 use crate::exec::ExecutionContext;
 
 /// The function of a kernel function, called as a helper is; `None` for those this engine does not have.
@@ -33,23 +33,22 @@ pub fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
         Kfunc::RcuReadLock | Kfunc::RcuReadUnlock | Kfunc::PreemptDisable | Kfunc::PreemptEnable => no_op,
         // Engines do it themselves: it does not return.
         Kfunc::Throw => return None,
-        Kfunc::ObjNew
-        | Kfunc::ObjDrop
-        | Kfunc::PercpuObjNew
-        | Kfunc::PercpuObjDrop
-        | Kfunc::RefcountAcquire
-        | Kfunc::ListPushFront
-        | Kfunc::ListPushBack
-        | Kfunc::ListPopFront
-        | Kfunc::ListPopBack
-        | Kfunc::ListFront
-        | Kfunc::ListBack
-        | Kfunc::RbtreeRemove
-        | Kfunc::RbtreeAdd
-        | Kfunc::RbtreeFirst
-        | Kfunc::RbtreeRoot
-        | Kfunc::RbtreeLeft
-        | Kfunc::RbtreeRight => return None,
+        Kfunc::ObjNew => object_abi::obj_new,
+        Kfunc::ObjDrop => object_abi::obj_drop,
+        Kfunc::RefcountAcquire => object_abi::refcount_acquire,
+        Kfunc::ListPushFront => object_abi::list_push_front,
+        Kfunc::ListPushBack => object_abi::list_push_back,
+        Kfunc::ListPopFront => object_abi::list_pop_front,
+        Kfunc::ListPopBack => object_abi::list_pop_back,
+        Kfunc::ListFront => object_abi::list_front,
+        Kfunc::ListBack => object_abi::list_back,
+        Kfunc::RbtreeRemove => object_abi::rbtree_remove,
+        Kfunc::RbtreeAdd => object_abi::rbtree_add,
+        Kfunc::RbtreeFirst => object_abi::rbtree_first,
+        Kfunc::RbtreeRoot => object_abi::rbtree_root,
+        Kfunc::RbtreeLeft => object_abi::rbtree_left,
+        Kfunc::RbtreeRight => object_abi::rbtree_right,
+        Kfunc::PercpuObjNew | Kfunc::PercpuObjDrop => return None,
     })
 }
 

@@ -20,6 +20,7 @@ mod iter_num;
 mod kfunc_abi;
 mod map;
 mod map_abi;
+mod object_abi;
 mod offload;
 mod packet_abi;
 mod probe;
@@ -40,6 +41,7 @@ pub use callback_abi::CallBack;
 pub(crate) use dynptr::{Dynptr, Kind as DynptrKind};
 pub use kfunc_abi::kfunc;
 pub(crate) use map_abi::{end_record, lookup_hash_4, lookup_hash_8, lookup_hash_16, map_lookup_elem};
+pub use object_abi::TreeAdd;
 pub use trace::{Trace, TraceLine};
 
 use bpfreplay_uapi::Errno;

@@ -1,15 +1,18 @@
 //! `BPF_MAP_TYPE_ARRAY`: values side by side. Also what `.data`, `.bss` and `.rodata` are.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::map::update_flags;
 
+use super::fields::Fields;
 use super::ops::{Ops, index, next_index};
 use super::timers::Timers;
 use super::value::ValueCopy;
 use crate::memory::Words;
+use crate::objects::Objects;
 
 /// Values side by side, each from an 8-byte boundary.
 #[derive(Debug)]
@@ -19,12 +22,13 @@ pub(crate) struct Array {
     value_size: u32,
     copy: ValueCopy,
     timers: Option<Timers>,
+    fields: Option<Fields>,
     /// Words from one value to the next.
     stride: usize,
 }
 
 impl Array {
-    pub(super) fn new(spec: &MapSpec) -> Option<Array> {
+    pub(super) fn new(spec: &MapSpec, objects: &Arc<Objects>) -> Option<Array> {
         let stride = (spec.value_size as usize).div_ceil(8);
         let words = stride.checked_mul(spec.max_entries as usize)?;
         Some(Array {
@@ -37,6 +41,7 @@ impl Array {
             } else {
                 None
             },
+            fields: Fields::of(spec, objects),
             stride,
         })
     }
@@ -81,6 +86,9 @@ impl Ops for Array {
         if let Some(timers) = &self.timers {
             timers.free(index, self.words(index));
         }
+        if let Some(fields) = &self.fields {
+            fields.free(index as usize, self.words(index));
+        }
         Ok(())
     }
 
@@ -111,6 +119,12 @@ impl Ops for Array {
 
     fn element_words(&self, element: u32) -> Option<&[AtomicU64]> {
         (element < self.max_entries).then(|| self.words(element))
+    }
+
+    fn free_fields(&self) {
+        if let Some(fields) = self.fields.as_ref().filter(|fields| fields.may_own()) {
+            (0..self.max_entries).for_each(|index| fields.free(0, self.words(index)));
+        }
     }
 
     fn room_at(&self, addr: u64) -> Option<u64> {

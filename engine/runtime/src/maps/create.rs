@@ -22,6 +22,7 @@ use super::queue_stack::{Order, QueueStack};
 use super::redirect::{DevmapHash, Targets};
 use super::ringbuf::Ringbuf;
 use super::{Map, MapError, Storage, UserSide, registry};
+use crate::objects::Objects;
 
 /// CPUs a map can keep values for: workers of one replay.
 pub const MAX_CPUS: u32 = 1024;
@@ -41,6 +42,15 @@ impl Map {
     /// limits end, ENOMEM, ENOTSUPP for an inner map that cannot be one; EPERM never. EOPNOTSUPP for a type this
     /// engine does not have.
     pub fn create(spec: &MapSpec, cpus: u32) -> Result<Arc<Map>, MapError> {
+        Map::create_for(spec, cpus, &Objects::none())
+    }
+
+    /// [`Map::create`] for programs that have objects: what its values may own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Map::create`].
+    pub fn create_for(spec: &MapSpec, cpus: u32, objects: &Arc<Objects>) -> Result<Arc<Map>, MapError> {
         if cpus == 0 || cpus > MAX_CPUS {
             let reason = format!("map {}: {cpus} CPUs, 1 to {MAX_CPUS} are possible", spec.name);
             return Err(MapError::new(Errno::EINVAL, reason));
@@ -48,7 +58,7 @@ impl Map {
         Map::check(spec)?;
         let spec = adjust(spec, cpus);
         let user = Arc::new(UserSide { flags: spec.map_flags, frozen: AtomicBool::new(false) });
-        let storage = storage(&spec, cpus, &user).ok_or_else(|| {
+        let storage = storage(&spec, cpus, &user, objects).ok_or_else(|| {
             MapError::new(
                 Errno::ENOMEM,
                 format!("map {}: no memory for {} entries", spec.name, spec.max_entries),
@@ -102,14 +112,16 @@ fn adjust(spec: &MapSpec, cpus: u32) -> MapSpec {
 }
 
 /// None: there is not enough memory.
-fn storage(spec: &MapSpec, cpus: u32, user: &Arc<UserSide>) -> Option<Storage> {
+fn storage(spec: &MapSpec, cpus: u32, user: &Arc<UserSide>, objects: &Arc<Objects>) -> Option<Storage> {
     Some(match spec.map_type {
-        MapType::Array => Storage::Array(Array::new(spec)?),
-        MapType::PercpuArray => Storage::PercpuArray(PercpuArray::new(spec, cpus)?),
+        MapType::Array => Storage::Array(Array::new(spec, objects)?),
+        MapType::PercpuArray => Storage::PercpuArray(PercpuArray::new(spec, cpus, objects)?),
         MapType::ProgArray => Storage::ProgArray(ProgArray::new(spec.max_entries, Arc::clone(user))),
-        MapType::Hash => Storage::Hash(Hash::new(spec)?),
-        MapType::LruHash => Storage::LruHash(Hash::new(spec)?),
-        MapType::PercpuHash | MapType::LruPercpuHash => Storage::PercpuHash(PercpuHash::new(spec, cpus)?),
+        MapType::Hash => Storage::Hash(Hash::new(spec, objects)?),
+        MapType::LruHash => Storage::LruHash(Hash::new(spec, objects)?),
+        MapType::PercpuHash | MapType::LruPercpuHash => {
+            Storage::PercpuHash(PercpuHash::new(spec, cpus, objects)?)
+        }
         MapType::LpmTrie => Storage::LpmTrie(LpmTrie::new(spec)?),
         MapType::Queue => Storage::QueueStack(QueueStack::new(spec, Order::OldestFirst)?),
         MapType::Stack => Storage::QueueStack(QueueStack::new(spec, Order::NewestFirst)?),

@@ -1,17 +1,20 @@
 //! `BPF_MAP_TYPE_HASH` and `BPF_MAP_TYPE_LRU_HASH`: keys and values in one element.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::map::update_flags;
 
+use super::fields::Fields;
 use super::iterate::Element;
 use super::ops::Ops;
 use super::table::{Key, OnExisting, Table, with_key};
 use super::timers::Timers;
 use super::value::ValueCopy;
+use crate::objects::Objects;
 
 /// Keys and values in one element.
 #[derive(Debug)]
@@ -22,10 +25,10 @@ pub(crate) struct Hash {
 }
 
 impl Hash {
-    pub(super) fn new(spec: &MapSpec) -> Option<Hash> {
+    pub(super) fn new(spec: &MapSpec, objects: &Arc<Objects>) -> Option<Hash> {
         let value_size = spec.value_size as usize;
         Some(Hash {
-            table: Table::new(spec, value_size.div_ceil(8))?,
+            table: Table::new(spec, value_size.div_ceil(8), Fields::of(spec, objects))?,
             value_size,
             copy: ValueCopy::new(spec),
         })
@@ -139,6 +142,10 @@ impl Ops for Hash {
 
     fn element_words(&self, element: u32) -> Option<&[AtomicU64]> {
         self.table.has_slot(element).then(|| self.table.value(element))
+    }
+
+    fn free_fields(&self) {
+        self.table.free_fields();
     }
 
     fn room_at(&self, addr: u64) -> Option<u64> {

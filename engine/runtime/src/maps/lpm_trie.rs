@@ -23,8 +23,8 @@ use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::map::update_flags;
 
-use super::free_list::FreeList;
 use super::ops::Ops;
+use crate::free_list::FreeList;
 use crate::memory::{Words, padded, read_words, write_words};
 
 /// Words of a node before its data.

@@ -21,6 +21,7 @@ use super::hash::Hash;
 use super::ops::{Ops, index, next_index};
 use super::{Map, MapError};
 use crate::memory::Words;
+use crate::objects::Objects;
 
 /// A map of maps.
 #[derive(Debug)]
@@ -44,7 +45,10 @@ impl MapOfMaps {
         let words = if spec.map_type == MapType::ArrayOfMaps {
             Addresses::Array(Words::zeroed(spec.max_entries as usize)?)
         } else {
-            Addresses::Hash(Box::new(Hash::new(&MapSpec { value_size: 8, ..spec.clone() })?))
+            Addresses::Hash(Box::new(Hash::new(
+                &MapSpec { value_size: 8, ..spec.clone() },
+                &Objects::none(),
+            )?))
         };
         Some(MapOfMaps { words, inner: Mutex::default(), template: template.clone() })
     }

@@ -26,7 +26,7 @@ mod check;
 mod clock;
 mod create;
 mod error;
-mod free_list;
+mod fields;
 mod hash;
 mod iterate;
 mod layout;

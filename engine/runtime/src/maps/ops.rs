@@ -68,6 +68,9 @@ pub(super) trait Ops {
         None
     }
 
+    /// Frees what values own: the map goes.
+    fn free_fields(&self) {}
+
     /// How many bytes from an address on belong to the same value.
     fn room_at(&self, _addr: u64) -> Option<u64> {
         None

@@ -4,6 +4,7 @@
 //!   CPU 0: value 0 · value 1 · … · padding to a line │ CPU 1: value 0 · …
 //! ```
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bpfreplay_program::MapSpec;
@@ -11,8 +12,11 @@ use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::map::update_flags;
 
 use super::array::check_update;
+use super::fields::Fields;
 use super::ops::{Ops, index, next_index};
-use crate::memory::{Words, read_words, write_words};
+use super::value::ValueCopy;
+use crate::memory::Words;
+use crate::objects::Objects;
 
 /// Words of a cache line.
 const LINE: usize = 8;
@@ -24,6 +28,8 @@ pub(crate) struct PercpuArray {
     max_entries: u32,
     value_size: u32,
     cpus: u32,
+    copy: ValueCopy,
+    fields: Option<Fields>,
     /// Words from one value to the next of the same CPU.
     stride: usize,
     /// Words from one CPU's values to the next CPU's.
@@ -31,7 +37,7 @@ pub(crate) struct PercpuArray {
 }
 
 impl PercpuArray {
-    pub(super) fn new(spec: &MapSpec, cpus: u32) -> Option<PercpuArray> {
+    pub(super) fn new(spec: &MapSpec, cpus: u32, objects: &Arc<Objects>) -> Option<PercpuArray> {
         let stride = (spec.value_size as usize).div_ceil(8);
         let cpu_stride = stride.checked_mul(spec.max_entries as usize)?.checked_next_multiple_of(LINE)?;
         Some(PercpuArray {
@@ -39,6 +45,8 @@ impl PercpuArray {
             max_entries: spec.max_entries,
             value_size: spec.value_size,
             cpus,
+            copy: ValueCopy::new(spec),
+            fields: Fields::of(spec, objects),
             stride,
             cpu_stride,
         })
@@ -66,6 +74,15 @@ impl PercpuArray {
         self.cpu_stride as u64 * 8
     }
 
+    /// What the value owned is lost.
+    fn put(&self, index: u32, cpu: u32, value: &[u8]) {
+        let words = self.words(index, cpu);
+        self.copy.overwrite(words, value, 0);
+        if let Some(fields) = &self.fields {
+            fields.free(cpu as usize, words);
+        }
+    }
+
     fn words(&self, index: u32, cpu: u32) -> &[AtomicU64] {
         &self.values[cpu as usize * self.cpu_stride + index as usize * self.stride..][..self.stride]
     }
@@ -76,7 +93,7 @@ impl Ops for PercpuArray {
     fn lookup(&self, key: &[u8], values: &mut [u8], _: u64) -> Result<(), Errno> {
         let index = index(key).filter(|index| *index < self.max_entries).ok_or(Errno::ENOENT)?;
         for (cpu, value) in (0..self.cpus).zip(values.chunks_mut(self.stride * 8)) {
-            read_words(self.words(index, cpu), &mut value[..self.value_size as usize]);
+            self.copy.read(self.words(index, cpu), &mut value[..self.value_size as usize], 0);
         }
         Ok(())
     }
@@ -87,7 +104,7 @@ impl Ops for PercpuArray {
         check_update(index, self.max_entries, flags)?;
         no_lock(flags)?;
         for (cpu, value) in (0..self.cpus).zip(values.chunks(self.stride * 8)) {
-            write_words(self.words(index, cpu), &value[..self.value_size as usize]);
+            self.put(index, cpu, &value[..self.value_size as usize]);
         }
         Ok(())
     }
@@ -113,12 +130,20 @@ impl Ops for PercpuArray {
         let index = index(key).ok_or(Errno::EINVAL)?;
         check_update(index, self.max_entries, flags)?;
         no_lock(flags)?;
-        write_words(self.words(index, cpu), value);
+        self.put(index, cpu, value);
         Ok(())
     }
 
     fn extent(&self) -> Option<(u64, u64)> {
         Some((self.values.addr(), self.values.bytes()))
+    }
+
+    fn free_fields(&self) {
+        if let Some(fields) = self.fields.as_ref().filter(|fields| fields.may_own()) {
+            for cpu in 0..self.cpus {
+                (0..self.max_entries).for_each(|index| fields.free(0, self.words(index, cpu)));
+            }
+        }
     }
 
     fn room_at(&self, addr: u64) -> Option<u64> {

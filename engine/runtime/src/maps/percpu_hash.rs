@@ -1,15 +1,19 @@
 //! `BPF_MAP_TYPE_PERCPU_HASH` and `BPF_MAP_TYPE_LRU_PERCPU_HASH`: one table of keys, values beside it, a block a CPU.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bpfreplay_program::MapSpec;
 use bpfreplay_uapi::Errno;
 
+use super::fields::Fields;
 use super::iterate::Element;
 use super::ops::Ops;
 use super::table::{Key, OnExisting, Table, with_key};
-use crate::memory::{Words, read_words, write_words};
+use super::value::ValueCopy;
+use crate::memory::Words;
+use crate::objects::Objects;
 
 /// Words of a cache line.
 const LINE: usize = 8;
@@ -20,6 +24,8 @@ pub(crate) struct PercpuHash {
     values: Words,
     value_size: usize,
     cpus: u32,
+    copy: ValueCopy,
+    fields: Option<Fields>,
     /// Words from one element's value to the next of the same CPU.
     stride: usize,
     /// Words from one CPU's values to the next CPU's.
@@ -27,15 +33,17 @@ pub(crate) struct PercpuHash {
 }
 
 impl PercpuHash {
-    pub(super) fn new(spec: &MapSpec, cpus: u32) -> Option<PercpuHash> {
+    pub(super) fn new(spec: &MapSpec, cpus: u32, objects: &Arc<Objects>) -> Option<PercpuHash> {
         let value_size = spec.value_size as usize;
         let stride = value_size.div_ceil(8);
         let cpu_stride = stride.checked_mul(Table::slots(spec) as usize)?.checked_next_multiple_of(LINE)?;
         Some(PercpuHash {
-            table: Table::new(spec, 0)?,
+            table: Table::new(spec, 0, None)?,
             values: Words::zeroed(cpu_stride.checked_mul(cpus as usize)?)?,
             value_size,
             cpus,
+            copy: ValueCopy::new(spec),
+            fields: Fields::of(spec, objects),
             stride,
             cpu_stride,
         })
@@ -82,16 +90,33 @@ impl PercpuHash {
         self.table.upsert(key, flags, OnExisting::Keep, |slot, new| {
             if new {
                 for other in 0..self.cpus {
+                    self.free_value(slot, other);
                     self.words(slot, other).iter().for_each(|word| word.store(0, Ordering::Relaxed));
                 }
             }
-            write_words(self.words(slot, cpu), value);
+            self.put_value(slot, cpu, value);
         })
     }
 
     fn read_slot(&self, slot: u32, values: &mut [u8]) {
         for (cpu, value) in (0..self.cpus).zip(values.chunks_mut(self.stride * 8)) {
-            read_words(self.words(slot, cpu), &mut value[..self.value_size]);
+            self.copy.read(self.words(slot, cpu), &mut value[..self.value_size], 0);
+        }
+    }
+
+    /// What the value owned is lost.
+    fn put_value(&self, slot: u32, cpu: u32, value: &[u8]) {
+        self.copy.overwrite(self.words(slot, cpu), value, 0);
+        self.free_value(slot, cpu);
+    }
+
+    fn free_slot(&self, slot: u32) {
+        (0..self.cpus).for_each(|cpu| self.free_value(slot, cpu));
+    }
+
+    fn free_value(&self, slot: u32, cpu: u32) {
+        if let Some(fields) = &self.fields {
+            fields.free(cpu as usize, self.words(slot, cpu));
         }
     }
 
@@ -110,17 +135,20 @@ impl Ops for PercpuHash {
     fn update(&self, key: &[u8], values: &[u8], flags: u64) -> Result<(), Errno> {
         self.table.upsert(key, flags, OnExisting::Keep, |slot, _| {
             for (cpu, value) in (0..self.cpus).zip(values.chunks(self.stride * 8)) {
-                write_words(self.words(slot, cpu), &value[..self.value_size]);
+                self.put_value(slot, cpu, &value[..self.value_size]);
             }
         })
     }
 
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
-        self.table.remove(key, |_| ())
+        self.table.remove(key, |slot| self.free_slot(slot))
     }
 
     fn take(&self, key: &[u8], values: &mut [u8]) -> Result<(), Errno> {
-        self.table.remove(key, |slot| self.read_slot(slot, values))
+        self.table.remove(key, |slot| {
+            self.read_slot(slot, values);
+            self.free_slot(slot);
+        })
     }
 
     fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
@@ -146,6 +174,12 @@ impl Ops for PercpuHash {
 
     fn extent(&self) -> Option<(u64, u64)> {
         Some((self.values.addr(), self.values.bytes()))
+    }
+
+    fn free_fields(&self) {
+        if self.fields.as_ref().is_some_and(Fields::may_own) {
+            self.table.slots_used().for_each(|slot| self.free_slot(slot));
+        }
     }
 
     fn room_at(&self, addr: u64) -> Option<u64> {

@@ -13,6 +13,7 @@ use bpfreplay_uapi::{Errno, MapType};
 use super::hash::Hash;
 use super::ops::{Ops, index, next_index};
 use crate::memory::{Words, read_words};
+use crate::objects::Objects;
 
 /// Frames a CPU's queue holds at the most (`cpu_map_update_elem`).
 const QSIZE_MAX: u32 = 16384;
@@ -132,7 +133,7 @@ impl Ops for Targets {
 
 impl DevmapHash {
     pub(super) fn new(spec: &MapSpec) -> Option<DevmapHash> {
-        let hash = Hash::new(&MapSpec { value_size: 8, ..spec.clone() })?;
+        let hash = Hash::new(&MapSpec { value_size: 8, ..spec.clone() }, &Objects::none())?;
         Some(DevmapHash { hash, value_size: spec.value_size as usize })
     }
 

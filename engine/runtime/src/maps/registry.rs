@@ -22,6 +22,7 @@ pub(crate) fn readable(addr: u64) -> u64 {
 
 impl Drop for Map {
     fn drop(&mut self) {
+        self.storage.ops().free_fields();
         if let Some((start, _)) = self.storage.ops().extent() {
             EXTENTS.lock().unwrap_or_else(PoisonError::into_inner).remove(&start);
         }

@@ -11,7 +11,7 @@
 //! reader standing on an element that moves to another chain notices at that chain's END, which names another bucket,
 //! and starts again (the kernel's `hlist_nulls`).
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,8 +21,9 @@ use bpfreplay_uapi::{Errno, MapType};
 use crossbeam_utils::CachePadded;
 
 use super::clock::{Arrival, Clock};
-use super::free_list::FreeList;
+use super::fields::Fields;
 use super::timers::Timers;
+use crate::free_list::FreeList;
 use crate::memory::{Words, padded, read_words};
 
 /// Locks at the most; each guards every `LOCKS`th bucket.
@@ -107,12 +108,14 @@ pub(super) struct Table {
     clock: Option<Clock>,
     /// Where values have one.
     timers: Option<Timers>,
+    fields: Option<Fields>,
     count: CachePadded<AtomicU32>,
     max_entries: u32,
 }
 
 impl Table {
-    pub(super) fn new(spec: &MapSpec, value_words: usize) -> Option<Table> {
+    /// `fields`: what values in the table own; per-CPU values are elsewhere.
+    pub(super) fn new(spec: &MapSpec, value_words: usize, fields: Option<Fields>) -> Option<Table> {
         let key_words = (spec.key_size as usize).div_ceil(8);
         let words = 1 + key_words + value_words;
         let stride = if words <= LINE { words.next_power_of_two() } else { words.next_multiple_of(LINE) };
@@ -134,6 +137,7 @@ impl Table {
             free: FreeList::new(slots)?,
             clock,
             timers,
+            fields,
             count: CachePadded::default(),
             max_entries: spec.max_entries,
         };
@@ -224,6 +228,9 @@ impl Table {
         if let Some(timers) = &self.timers {
             // Whoever still had the address may have initialised it after it left.
             timers.free(slot, self.value(slot));
+        }
+        if let Some(fields) = &self.fields {
+            fields.free(bucket, self.value(slot));
         }
         let elem = self.elem(slot);
         for i in 0..key.words() {
@@ -353,6 +360,18 @@ impl Table {
         self.timers.as_ref()
     }
 
+    /// Frees what values own, also of elements that left the map: programs may have put something there afterwards.
+    pub(super) fn free_fields(&self) {
+        if let Some(fields) = self.fields.as_ref().filter(|fields| fields.may_own()) {
+            self.slots_used().for_each(|slot| fields.free(0, self.value(slot)));
+        }
+    }
+
+    /// Elements that were ever used.
+    pub(super) fn slots_used(&self) -> Range<u32> {
+        0..self.free.used()
+    }
+
     /// Address and bytes of all elements.
     pub(super) fn extent(&self) -> (u64, u64) {
         (self.elems.addr(), self.elems.bytes())
@@ -401,6 +420,9 @@ impl Table {
         }
         if let Some(timers) = &self.timers {
             timers.free(slot, self.value(slot));
+        }
+        if let Some(fields) = &self.fields {
+            fields.free(bucket, self.value(slot));
         }
         self.free.push(bucket, slot);
     }

@@ -12,7 +12,7 @@ use bpfreplay_program::{MapSpec, SpecialKind};
 use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::map::update_flags;
 
-use crate::memory::{read_words, write_words};
+use crate::memory::{read_words, with_lock, write_words};
 
 /// What is copied of a map's values.
 #[derive(Debug)]
@@ -22,9 +22,6 @@ pub(super) struct ValueCopy {
     /// Where the lock is, in bytes.
     lock: Option<u32>,
 }
-
-/// Bits of a lock in its word.
-const LOCK: u64 = u32::MAX as u64;
 
 impl ValueCopy {
     pub(super) fn new(spec: &MapSpec) -> ValueCopy {
@@ -88,14 +85,7 @@ impl ValueCopy {
     /// Programs take the same lock with `bpf_spin_lock`.
     fn with_lock(&self, words: &[AtomicU64], flags: u64, copy: impl FnOnce()) {
         let Some(lock) = self.lock.filter(|_| flags & update_flags::F_LOCK != 0) else { return copy() };
-        let Some(word) = words.get(lock as usize / 8) else { return copy() };
-        let shift = lock % 8 * 8;
-        let take = |word: u64| (word & LOCK << shift == 0).then_some(word | 1 << shift);
-        while word.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).is_err() {
-            std::hint::spin_loop();
-        }
-        copy();
-        word.fetch_and(!(LOCK << shift), Ordering::Release);
+        with_lock(words, lock, copy);
     }
 }
 
@@ -145,7 +135,7 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(5));
             assert!(!update.is_finished());
             assert_eq!(words[3].load(Ordering::Relaxed), 0);
-            words[0].fetch_and(!(LOCK << 32), Ordering::Release);
+            words[0].fetch_and(u64::from(u32::MAX), Ordering::Release);
         });
         assert_eq!(words[0].load(Ordering::Relaxed), 0xffff_ffff);
         assert_eq!(words[3].load(Ordering::Relaxed), 0xffff_ffff);

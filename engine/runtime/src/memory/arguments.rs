@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bpfreplay_isa::Size;
+use bpfreplay_program::SpecialKind;
 use bpfreplay_uapi::limits::ITER_NUM_SIZE;
 use bpfreplay_uapi::{ArgType, DynptrArg, HelperId, Kfunc, KfuncArg, MapType, MemAccess, RetType};
 
@@ -41,7 +42,7 @@ impl Memory<'_> {
                 accesses.iter().all(|access| match self.check(maps, value, size, *access) {
                     Ok(Region::Stack | Region::MapValue | Region::Record | Region::Lent) => true,
                     Ok(Region::Packet) => proto.pkt_access || self.held.has_slices(),
-                    Ok(Region::Context) | Err(_) => false,
+                    Ok(Region::Context | Region::Object) | Err(_) => false,
                 })
             };
             let of_map =
@@ -106,7 +107,6 @@ impl Memory<'_> {
                 KfuncArg::Dynptr => self.is_dynptr(maps, value),
                 KfuncArg::NewDynptr => self.is_room_for_dynptr(maps, value),
                 KfuncArg::OptionalBuffer => value == 0 || self.is_buffer(maps, value, args[i + 1]),
-                // No function of this engine takes one yet.
                 KfuncArg::LocalTypeId
                 | KfuncArg::AllocObject
                 | KfuncArg::RefcountedObject
@@ -115,7 +115,7 @@ impl Memory<'_> {
                 | KfuncArg::RbRoot
                 | KfuncArg::RbNode
                 | KfuncArg::Less
-                | KfuncArg::Ignored => false,
+                | KfuncArg::Ignored => self.is_object_argument(maps, (kfunc, *arg), args, i),
             };
             if !fits {
                 return Err(FaultKind::BadArgument(i as u8 + 1));
@@ -127,7 +127,7 @@ impl Memory<'_> {
     /// Memory to read and write.
     fn is_buffer(&self, maps: &[Arc<Map>], addr: u64, size: u64) -> bool {
         [Access::Read, Access::Write].into_iter().all(|access| match self.check(maps, addr, size, access) {
-            Ok(Region::Stack | Region::MapValue | Region::Record | Region::Packet) => true,
+            Ok(Region::Stack | Region::MapValue | Region::Record | Region::Packet | Region::Object) => true,
             Ok(Region::Lent | Region::Context) | Err(_) => false,
         })
     }
@@ -173,10 +173,11 @@ impl Memory<'_> {
         false
     }
 
-    /// Whether this is a lock: of a map value, aligned, and for unlocking the one that is held.
+    /// Whether this is a lock: of a map value or object, aligned, and for unlocking the one that is held.
     fn is_lock(&self, maps: &[Arc<Map>], helper: HelperId, addr: u64) -> bool {
+        let is_value = || self.check(maps, addr, 4, Access::Write) == Ok(Region::MapValue);
         addr.is_multiple_of(4)
-            && self.check(maps, addr, 4, Access::Write) == Ok(Region::MapValue)
+            && (self.field_at(maps, addr) == Some(SpecialKind::SpinLock) || is_value())
             && (helper != HelperId::SpinUnlock || self.held.has_lock(addr))
     }
 }

@@ -29,8 +29,9 @@ use super::raw;
 use super::region::{Access, Region};
 use crate::exec::{ExecutionContext, FaultKind, MAX_PATH};
 use crate::executable::{Context, ContextKind};
-use crate::helpers;
+use crate::helpers::{self, TreeAdd};
 use crate::maps::{Commit, Map};
+use crate::objects::Objects;
 use crate::skb::SkBuff;
 use crate::xdp::XdpBuff;
 
@@ -70,6 +71,8 @@ pub struct Memory<'a> {
     pub(super) floor: usize,
     pub(super) depth: usize,
     pub(super) held: &'a mut Held,
+    /// Those of the program that runs.
+    pub(super) objects: Option<Arc<Objects>>,
     borrows: PhantomData<(&'a mut [Frame], &'a mut SkBuff, &'a mut XdpBuff)>,
 }
 
@@ -125,7 +128,7 @@ impl<'a> Memory<'a> {
         let start = stack.frames.as_mut_ptr().expose_provenance() as u64;
         let stack_end = start + frames as u64 * STRIDE;
         let held = &mut stack.held;
-        Memory { context, stack_end, frames, floor: 0, depth: 0, held, borrows: PhantomData }
+        Memory { context, stack_end, frames, floor: 0, depth: 0, held, objects: None, borrows: PhantomData }
     }
 
     /// r1 at entry; of a run without a context 0.
@@ -257,7 +260,7 @@ impl<'a> Memory<'a> {
         r0: u64,
     ) -> Result<u64, FaultKind> {
         match self.check(maps, addr, u64::from(size.bytes()), Access::Write)? {
-            Region::Stack | Region::MapValue | Region::Record => {}
+            Region::Stack | Region::MapValue | Region::Record | Region::Object => {}
             Region::Context | Region::Packet | Region::Lent => return Err(FaultKind::ReadOnly { addr }),
         }
         self.check(maps, addr, u64::from(size.bytes()), Access::Read)?;
@@ -316,6 +319,10 @@ impl<'a> Memory<'a> {
     ) -> Result<u64, FaultKind> {
         let function = helpers::kfunc(kfunc).ok_or(FaultKind::BadInstruction)?;
         self.check_kfunc_arguments(maps, kfunc, args)?;
+        exec.objects = self.objects_address();
+        if kfunc.is_of_objects() && exec.objects == 0 {
+            return Err(FaultKind::BadInstruction);
+        }
         let [r1, r2, r3, r4, r5] = args;
         // SAFETY: as in `call`.
         let r0 = unsafe { function(r1, r2, r3, r4, r5, exec) };
@@ -323,6 +330,19 @@ impl<'a> Memory<'a> {
             self.held.set_slices(true);
         }
         Ok(r0)
+    }
+
+    /// A call of `bpf_rbtree_add`, checked, for the engine that calls the program's function between two nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`FaultKind::BadArgument`] with the argument, from 1.
+    pub fn tree_add(&self, maps: &[Arc<Map>], args: [u64; 5], cpu: u32) -> Result<TreeAdd, FaultKind> {
+        self.check_kfunc_arguments(maps, Kfunc::RbtreeAdd, args)?;
+        let objects = self.objects.clone().ok_or(FaultKind::BadInstruction)?;
+        let [root, node, _, _, off] = args;
+        // SAFETY: the root was found in a value of a map that the program keeps, or in an object of these.
+        Ok(unsafe { TreeAdd::new(objects, (root, node, off), cpu) })
     }
 
     /// Where a frame begins; of frame 0 the stack's end.
@@ -335,7 +355,8 @@ impl Drop for Memory<'_> {
     /// A run that ends at a fault must not keep others waiting.
     fn drop(&mut self) {
         if let Some(lock) = self.held.take_lock() {
-            // SAFETY: 4 aligned bytes of a map value, checked when the lock was taken; the program's maps outlive the run.
+            // SAFETY: 4 aligned bytes of a map value or object, checked when the lock was taken; the program's maps and
+            // objects outlive the run.
             unsafe { raw::store(lock, Size::W, 0) };
         }
         while let Some(record) = self.held.take_record() {

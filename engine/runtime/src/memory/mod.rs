@@ -13,11 +13,14 @@ mod arguments;
 mod checked;
 mod dynptr;
 mod held;
+mod lock;
+mod object;
 mod raw;
 mod region;
 mod words;
 
 pub use checked::{Floor, MAX_FRAMES, Memory, Stack};
+pub(crate) use lock::with_lock;
 pub(crate) use raw::{atomic32, atomic64, bytes, bytes_mut, copy_live, fill_bytes, move_bytes};
 pub use raw::{load, store};
 pub use region::find_map;

@@ -6,6 +6,7 @@
 //!   stack     within one frame of the program that runs
 //!   maps      within one value of a map of the program, element-exact, as the map's flags allow; likewise of inner
 //!             maps this run looked up
+//!   objects   what programs allocated and did not drop, without the special fields in it
 //!   records   of ring buffers, while this run has them reserved
 //! ```
 
@@ -29,6 +30,8 @@ pub(super) enum Region {
     Record,
     /// A key handed to a callback.
     Lent,
+    /// What the program allocated.
+    Object,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,6 +126,9 @@ impl Memory<'_> {
                 Access::Read => Ok(Region::Lent),
                 Access::Write => Err(FaultKind::ReadOnly { addr }),
             };
+        }
+        if let Some(checked) = self.check_object(addr, size, access) {
+            return checked;
         }
         let inner = || self.held.inner().iter();
         check_maps(maps.iter().chain(inner()), addr, size, access)

@@ -1,4 +1,5 @@
-//! Element slots not in use: last out of the map, last to be used again, and not before nobody has their address.
+//! Slots not in use: last out of the map, last to be used again, and not before nobody has their address. Of the pool of
+//! objects likewise, where 4 is NULL.
 //!
 //! ```text
 //!   taken from   1. own stripe, its oldest, if every batch that could have its address has ended
@@ -23,7 +24,7 @@ use crate::memory::Words;
 const STRIPES: usize = 8;
 
 #[derive(Debug)]
-pub(super) struct FreeList {
+pub(crate) struct FreeList {
     /// For each slot in a list: the slot behind it, and when it left the map.
     next: Words,
     stamps: Words,
@@ -51,7 +52,7 @@ enum Take {
 }
 
 impl FreeList {
-    pub(super) fn new(slots: u32) -> Option<FreeList> {
+    pub(crate) fn new(slots: u32) -> Option<FreeList> {
         Some(FreeList {
             next: Words::zeroed(slots as usize)?,
             stamps: Words::zeroed(slots as usize)?,
@@ -64,15 +65,20 @@ impl FreeList {
     }
 
     /// A slot not in use, or none if all are.
-    pub(super) fn pop(&self, stripe: usize) -> Option<u32> {
-        self.pop_oldest(stripe, Take::Passed)
-            .or_else(|| self.pop_fresh())
-            .or_else(|| (1..STRIPES).find_map(|i| self.pop_oldest(stripe.wrapping_add(i), Take::Passed)))
+    pub(crate) fn pop(&self, stripe: usize) -> Option<u32> {
+        self.pop_passed(stripe)
             .or_else(|| (0..STRIPES).find_map(|i| self.pop_oldest(stripe.wrapping_add(i), Take::Any)))
     }
 
+    /// A slot whose address nobody has, or none: without 4.
+    pub(crate) fn pop_passed(&self, stripe: usize) -> Option<u32> {
+        self.pop_oldest(stripe, Take::Passed)
+            .or_else(|| self.pop_fresh())
+            .or_else(|| (1..STRIPES).find_map(|i| self.pop_oldest(stripe.wrapping_add(i), Take::Passed)))
+    }
+
     /// Takes a slot back whose element was just unlinked.
-    pub(super) fn push(&self, stripe: usize, slot: u32) {
+    pub(crate) fn push(&self, stripe: usize, slot: u32) {
         self.stamps[slot as usize].store(GRACE.stamp(), Ordering::Relaxed);
         let mut fifo = self.stripe(stripe).lock().unwrap_or_else(PoisonError::into_inner);
         if fifo.len == 0 {
@@ -95,7 +101,8 @@ impl FreeList {
         Some(slot)
     }
 
-    fn has_passed(&self, slot: u32) -> bool {
+    /// Whether a slot in a list is out of every batch's reach.
+    pub(crate) fn has_passed(&self, slot: u32) -> bool {
         let stamp = self.stamps[slot as usize].load(Ordering::Relaxed);
         if stamp < self.passed.load(Ordering::Acquire) {
             return true;
@@ -115,6 +122,11 @@ impl FreeList {
         self.fresh
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |fresh| (fresh < slots).then_some(fresh + 1))
             .ok()
+    }
+
+    /// Slots that were ever taken: those below this.
+    pub(crate) fn used(&self) -> u32 {
+        self.fresh.load(Ordering::Relaxed)
     }
 
     fn stripe(&self, stripe: usize) -> &Mutex<Fifo> {
