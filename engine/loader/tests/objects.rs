@@ -200,7 +200,7 @@ fn data_sections_are_maps() {
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     let kind = |name: &str| refused(name).kind;
-    assert_eq!(kind("kfunc"), LoadErrorKind::Kfunc("bpf_rcu_read_lock".to_owned()));
+    assert_eq!(kind("kfunc"), LoadErrorKind::Kfunc("bpf_task_from_pid".to_owned()));
     assert_eq!(kind("kconfig"), LoadErrorKind::Kconfig("CONFIG_HZ".to_owned()));
     assert_eq!(kind("ksym"), LoadErrorKind::Ksym("jiffies".to_owned()));
     assert_eq!(kind("undefined"), LoadErrorKind::Undefined("elsewhere".to_owned()));
