@@ -46,6 +46,9 @@ impl Engines {
                 ..Options::default()
             };
             let instance = Instance::load(&object, &options).with_context(|| name.clone())?;
+            for samples in &args.samples {
+                samples.produce(&instance)?;
+            }
             hook = places::hook(args.hook, instance.entry().info().prog_type);
             let pipeline = places::pipeline(instance.entry(), args.hook)?;
             let programs = instance.programs().iter().map(|program| program.executable.info().clone());

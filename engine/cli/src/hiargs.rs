@@ -11,6 +11,7 @@ use bpfreplay_uapi::ProgType;
 
 use crate::exit::Failure;
 use crate::lowargs::{Engine, Hook, Replay};
+use crate::samples::Samples;
 use crate::{overwriting, usage};
 
 /// A replay to be made.
@@ -24,6 +25,7 @@ pub(crate) struct ReplayArgs {
     pub workers: usize,
     pub hook: Hook,
     pub tails: Vec<Tail>,
+    pub samples: Vec<Samples>,
     pub frames: Option<Target>,
     pub maps: Option<Target>,
     pub write: Option<Target>,
@@ -73,7 +75,7 @@ impl ReplayArgs {
         let object = low.object.map_or(ObjectSource::Embedded, ObjectSource::File);
         let outputs: Vec<&Target> =
             [&frames, &maps, &write, &events, &printk].into_iter().flatten().collect();
-        overwriting::refuse(&outputs, &object, &captures)?;
+        overwriting::refuse(&outputs, &object, &low.samples, &captures)?;
         Ok(ReplayArgs {
             object,
             entry: low.entry,
@@ -82,6 +84,7 @@ impl ReplayArgs {
             workers: workers(low.workers, low.engine)?,
             hook: low.hook,
             tails: low.tails,
+            samples: low.samples,
             frames,
             maps,
             write,

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::conformance::Plugin;
 use crate::inspect::Inspect;
 use crate::object;
+use crate::samples::Samples;
 use crate::verify::Verify;
 
 /// eBPF packet programs over captures, with the Linux kernel's semantics, in user space.
@@ -24,7 +25,7 @@ pub(crate) struct LowArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run captures through a program and report what became of the frames
-    Replay(Replay),
+    Replay(Box<Replay>),
     /// Say what the kernel's verifier would say of the programs of an object, and why
     Verify(Verify),
     /// Show the programs and maps of an object, xlated and jited, with their C lines
@@ -97,6 +98,13 @@ pub(crate) struct Replay {
     /// May be given several times.
     #[arg(long = "tail", value_name = "MAP[INDEX]=PROG")]
     pub tails: Vec<Tail>,
+
+    /// Put samples into a user ring buffer before the first frame, for programs to drain
+    ///
+    /// One JSON object a line, of which the member "data" counts: the sample's bytes in hex. What --events writes is such
+    /// a file. May be given several times.
+    #[arg(long, value_name = "MAP=FILE")]
+    pub samples: Vec<Samples>,
 
     /// Write one JSON line a frame, in capture order; - is standard output
     #[arg(long, value_name = "FILE.ndjson")]

@@ -22,6 +22,7 @@ mod places;
 mod progress;
 mod replay;
 mod report;
+mod samples;
 mod stop;
 mod verify;
 
@@ -36,7 +37,7 @@ use crate::lowargs::{Command, LowArgs};
 fn main() -> ExitCode {
     // clap ends the process itself for --help (0) and for arguments it cannot read (2).
     let result = match LowArgs::parse().command {
-        Command::Replay(low) => hiargs::ReplayArgs::new(low).and_then(|args| replay::run(&args)),
+        Command::Replay(low) => hiargs::ReplayArgs::new(*low).and_then(|args| replay::run(&args)),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Conformance(args) => conformance::run(&args),

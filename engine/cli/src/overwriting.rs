@@ -8,6 +8,7 @@ use bpfreplay_replay::Capture;
 
 use crate::hiargs::{ObjectSource, Target};
 use crate::identity::{self, Identity};
+use crate::samples::Samples;
 
 /// Something that is written.
 struct Output {
@@ -18,12 +19,17 @@ struct Output {
 }
 
 /// Refuses outputs that would overwrite each other or an input.
-pub(crate) fn refuse(targets: &[&Target], object: &ObjectSource, captures: &[Capture]) -> anyhow::Result<()> {
+pub(crate) fn refuse(
+    targets: &[&Target],
+    object: &ObjectSource,
+    samples: &[Samples],
+    captures: &[Capture],
+) -> anyhow::Result<()> {
     if targets.iter().filter(|target| ***target == Target::Stdout).count() > 1 {
         bail!("two outputs to standard output");
     }
     let outputs = outputs(targets);
-    let inputs = inputs(object, captures);
+    let inputs = inputs(object, samples, captures);
     for (n, output) in outputs.iter().enumerate() {
         let Some(identity) = &output.identity else { continue };
         let same = |other: &&Output| {
@@ -57,7 +63,11 @@ fn outputs(targets: &[&Target]) -> Vec<Output> {
 }
 
 /// What is read: what it is, its name and which file it is.
-fn inputs(object: &ObjectSource, captures: &[Capture]) -> Vec<(&'static str, String, Option<Identity>)> {
+fn inputs(
+    object: &ObjectSource,
+    samples: &[Samples],
+    captures: &[Capture],
+) -> Vec<(&'static str, String, Option<Identity>)> {
     let captures = captures.iter().map(|capture| {
         let identity = match capture {
             Capture::Stdin => identity::of_stream(&io::stdin()),
@@ -70,5 +80,8 @@ fn inputs(object: &ObjectSource, captures: &[Capture]) -> Vec<(&'static str, Str
         ObjectSource::Embedded => None,
         ObjectSource::File(path) => Some(("the object", path.display().to_string(), identity::of_path(path))),
     };
-    captures.chain(object).collect()
+    let samples = samples
+        .iter()
+        .map(|Samples { path, .. }| ("the samples", path.display().to_string(), identity::of_path(path)));
+    captures.chain(object).chain(samples).collect()
 }

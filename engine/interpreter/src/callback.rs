@@ -4,7 +4,7 @@ use bpfreplay_isa::Reg;
 use bpfreplay_runtime::helpers::callback;
 use bpfreplay_runtime::{Fault, FaultKind};
 use bpfreplay_uapi::HelperId;
-use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
+use bpfreplay_uapi::limits::{DYNPTR_SIZE, MAX_CALL_FRAMES};
 
 use crate::machine::Machine;
 use crate::program::InterpretedProgram;
@@ -19,7 +19,7 @@ struct Call<'a> {
 }
 
 impl Machine<'_> {
-    /// r0 of `bpf_loop` and `bpf_for_each_map_elem`.
+    /// r0 of a helper that [calls back](HelperId::calls_back).
     pub(crate) fn helper_with_callback(
         &mut self,
         program: &InterpretedProgram,
@@ -37,6 +37,16 @@ impl Machine<'_> {
         }
         let map =
             self.memory.shared_map(program.maps(), r1).ok_or_else(|| fault(FaultKind::BadArgument(1)))?;
+        if helper == HelperId::UserRingbufDrain {
+            return callback::drain_user_ringbuf(&map, flags, |dynptr, sample| {
+                self.memory.lend(dynptr, DYNPTR_SIZE.into());
+                self.memory.lend_to_write(sample.addr, sample.len.into());
+                let r0 = self.call_back(&call, [dynptr, data, 0, 0]);
+                self.memory.take_back();
+                self.memory.take_back();
+                r0
+            });
+        }
         let cpu = self.exec.cpu;
         callback::for_each(&map, flags, cpu, |element| {
             self.memory.lend(element.key, map.spec().key_size.into());

@@ -240,7 +240,7 @@ impl Machine<'_> {
                 },
                 Instruction::Call(CallTarget::Helper(id)) => {
                     let helper = HelperId::from_id(id).ok_or_else(|| fault(FaultKind::BadInstruction))?;
-                    let r0 = if matches!(helper, HelperId::Loop | HelperId::ForEachMapElem) {
+                    let r0 = if helper.calls_back() {
                         self.helper_with_callback(program, helper, at, depth)?
                     } else {
                         let mut args = Reg::ARGS.map(|reg| self.get(reg));

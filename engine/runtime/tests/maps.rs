@@ -104,7 +104,6 @@ fn types_this_engine_lacks_are_refused_by_name() {
         MapType::StructOps,
         MapType::InodeStorage,
         MapType::TaskStorage,
-        MapType::UserRingbuf,
         MapType::CgrpStorage,
         MapType::Arena,
     ] {

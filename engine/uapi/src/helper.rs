@@ -147,6 +147,12 @@ impl HelperId {
         self as u32
     }
 
+    /// Whether it calls a function of the program before it returns (linux: is_sync_callback_calling_function()).
+    #[must_use]
+    pub const fn calls_back(self) -> bool {
+        matches!(self, HelperId::ForEachMapElem | HelperId::Loop | HelperId::UserRingbufDrain)
+    }
+
     /// How many of r1 to r5 it may read: what its prototype names, and of `bpf_trace_printk` the values to print, which
     /// it does not.
     #[must_use]

@@ -266,4 +266,5 @@ helpers! {
     206 TcpRawCheckSyncookieIpv4 "bpf_tcp_raw_check_syncookie_ipv4" (FixedMem(Read, 20), FixedMem(Read, 20)) -> Integer, tc_xdp [gpl pkt];
     207 TcpRawCheckSyncookieIpv6 "bpf_tcp_raw_check_syncookie_ipv6" (FixedMem(Read, 40), FixedMem(Read, 20)) -> Integer, tc_xdp [gpl pkt];
     208 KtimeGetTaiNs "bpf_ktime_get_tai_ns" () -> Integer, any_type [];
+    209 UserRingbufDrain "bpf_user_ringbuf_drain" (ConstMapPtr, Func, StackOrNull, Anything) -> Integer, any_type [];
 }

@@ -35,6 +35,8 @@ pub const PT_REGS_SIZE: u32 = 168;
 pub const PERF_MAX_TRACE_SIZE: u32 = 8192;
 /// Iterations of `bpf_loop` and of a `may_goto` (`BPF_MAX_LOOPS`).
 pub const MAX_LOOPS: u32 = 8 << 20;
+/// Samples that one `bpf_user_ringbuf_drain` drains (`BPF_MAX_USER_RINGBUF_SAMPLES`).
+pub const MAX_USER_RINGBUF_SAMPLES: u32 = 128 << 10;
 /// Clocks there could be (`MAX_CLOCKS`): flags of `bpf_timer_init` from here on are none.
 pub const MAX_CLOCKS: u64 = 16;
 /// Bytes of a `struct bpf_dynptr`.

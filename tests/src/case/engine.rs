@@ -97,6 +97,13 @@ pub trait Loaded {
     /// The kernel's number.
     fn lookup_and_delete(&mut self, map: &str, slot: u32) -> Result<(), Errno>;
 
+    /// Puts a sample into a user ring buffer.
+    ///
+    /// # Errors
+    ///
+    /// ENOSPC, E2BIG; EINVAL for other maps.
+    fn produce(&mut self, map: &str, sample: &[u8]) -> Result<(), Errno>;
+
     /// Freezes a map.
     ///
     /// # Errors

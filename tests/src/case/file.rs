@@ -148,6 +148,8 @@ pub struct Step {
     pub lookup: Option<String>,
     /// Take what is in `slot` of this prog array out of it and look at it.
     pub lookup_and_delete: Option<String>,
+    /// Put `sample` into this user ring buffer.
+    pub produce: Option<String>,
     /// Freeze this map.
     pub freeze: Option<String>,
     /// Ask which slot of this prog array comes after `slot`, or which is the first.
@@ -158,6 +160,8 @@ pub struct Step {
     pub release: Option<String>,
     /// Create a map like this, and forget it.
     pub create: Option<MapDef>,
+    /// The bytes of a sample, in hex.
+    pub sample: Option<String>,
     /// What `next_key` must give.
     pub next: Option<u32>,
     /// The slot of an update, delete, lookup or next_key.

@@ -28,6 +28,7 @@ pub(crate) fn fixture_maps() -> Vec<MapSpec> {
         MapSpec::new("jmp", MapType::ProgArray, 4, 4, 4),
         MapSpec::new("jmp2", MapType::ProgArray, 4, 4, 4),
         MapSpec::new("ringbuf", MapType::Ringbuf, 0, 0, 4096),
+        MapSpec::new("samples", MapType::UserRingbuf, 0, 0, 4096),
         data("data", false, [0; 16]),
         // 32-bit words: 1, 8, -1, 0.
         data("rodata", true, [1, 0, 0, 0, 8, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]),

@@ -9,7 +9,7 @@ use bpfreplay_program::{MapSpec, Program};
 use bpfreplay_uapi::{Errno, ProgType};
 
 use super::engine::{Engine, Loaded, Outcome, RefusedLoad};
-use crate::kernel::{Kernel, KernelInstance, LoadError, TestRun, make_map};
+use crate::kernel::{self, Kernel, KernelInstance, LoadError, TestRun, make_map};
 
 /// A file descriptor that is not open: more than a process can have.
 const NOBODYS_FD: RawFd = i32::MAX;
@@ -99,6 +99,11 @@ impl Loaded for KernelInstance {
         let (_, fd) = self.map(map).ok_or(Errno::ENOENT)?;
         let value = self.kernel().lookup_and_delete(fd, &slot.to_ne_bytes(), 4);
         value.map(drop).map_err(|error| errno(&error))
+    }
+
+    fn produce(&mut self, map: &str, sample: &[u8]) -> Result<(), Errno> {
+        let (spec, fd) = self.map(map).ok_or(Errno::ENOENT)?;
+        kernel::produce(fd, spec.max_entries as usize, sample).map_err(|error| errno(&error))
     }
 
     fn freeze(&mut self, map: &str) -> Result<(), Errno> {

@@ -159,6 +159,11 @@ impl Loaded for Ours {
         map.lookup_and_delete(&slot.to_le_bytes()).map(drop).map_err(|error| error.errno)
     }
 
+    fn produce(&mut self, map: &str, sample: &[u8]) -> Result<(), Errno> {
+        let map = self.instance.map(map).ok_or(Errno::ENOENT)?;
+        map.produce(sample).map_err(|error| error.errno)
+    }
+
     fn freeze(&mut self, map: &str) -> Result<(), Errno> {
         let map = self.instance.map(map).ok_or(Errno::ENOENT)?;
         map.freeze().map_err(|error| error.errno)

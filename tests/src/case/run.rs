@@ -117,6 +117,10 @@ fn one(step: &Step, later: &Later<'_>, loaded: &mut dyn Loaded) -> anyhow::Resul
             same_error(step, found.map(drop))
         }
         Step { lookup_and_delete: Some(map), .. } => same_error(step, loaded.lookup_and_delete(map, slot()?)),
+        Step { produce: Some(map), .. } => {
+            let sample = step.sample.as_deref().context("the step states no sample")?;
+            same_error(step, loaded.produce(map, &unhex(sample)?))
+        }
         Step { freeze: Some(map), .. } => same_error(step, loaded.freeze(map)),
         Step { next_key: Some(map), .. } => {
             let next = loaded.next_key(map, step.slot);

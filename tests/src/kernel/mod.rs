@@ -11,7 +11,9 @@ mod kfunc;
 mod link;
 mod net;
 mod sys;
+mod user_ring;
 
 pub use instance::{KernelInstance, LoadError, RefusedProgram, make_map, possible_cpus};
 pub use link::{LiveHook, LiveLink, NoLink};
 pub use sys::{Fd, Kernel, TestRun, Unavailable, stay_on_this_cpu};
+pub use user_ring::produce;

@@ -3,7 +3,7 @@
 
 use bpfreplay_uapi::HelperId;
 
-use super::callback_abi::{for_each_map_elem, run_loop};
+use super::callback_abi::{for_each_map_elem, run_loop, user_ringbuf_drain};
 use super::dynptr_abi::{
     dynptr_data, dynptr_from_mem, dynptr_read, dynptr_write, ringbuf_discard_dynptr, ringbuf_reserve_dynptr,
     ringbuf_submit_dynptr,
@@ -85,6 +85,7 @@ fn of_any(helper: HelperId) -> Option<HelperFn> {
         HelperId::TailCall => tail_call,
         HelperId::Loop => run_loop,
         HelperId::ForEachMapElem => for_each_map_elem,
+        HelperId::UserRingbufDrain => user_ringbuf_drain,
 
         HelperId::KtimeGetNs
         | HelperId::KtimeGetBootNs

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use bpfreplay_uapi::Errno;
 use bpfreplay_uapi::limits::MAX_LOOPS;
 
-use crate::maps::{Element, Map};
+use super::dynptr::{Dynptr, Kind};
+use crate::maps::{Element, Map, UserSample};
 
 /// A callback that returns anything else ends the loop.
 const GO_ON: u64 = 0;
@@ -36,6 +37,25 @@ pub fn run_loop<E>(
         }
     }
     Ok(rounds)
+}
+
+/// `bpf_user_ringbuf_drain`: calls `callback(dynptr, sample)` for every sample until it returns 1. How often it was
+/// called, or EINVAL for flags, EBUSY while another run drains.
+///
+/// # Errors
+///
+/// The callback's.
+pub fn drain_user_ringbuf<E>(
+    map: &Map,
+    flags: u64,
+    mut callback: impl FnMut(u64, UserSample) -> Result<u64, E>,
+) -> Result<u64, E> {
+    let Some(ringbuf) = map.user_ringbuf() else { return Ok(Errno::EINVAL.as_ret()) };
+    ringbuf.drain(flags, |sample| {
+        // Lives where the program may look while the callback runs.
+        let mut dynptr = Dynptr::new(Kind::Local, sample.addr, sample.len);
+        callback(std::ptr::from_mut(&mut dynptr).expose_provenance() as u64, sample)
+    })
 }
 
 /// `bpf_for_each_map_elem`: calls `callback(element)` for every element of the map until it returns 1. How often it was

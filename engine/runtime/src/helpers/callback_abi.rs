@@ -64,6 +64,31 @@ pub(super) unsafe extern "sysv64" fn for_each_map_elem(
     }
 }
 
+/// `bpf_user_ringbuf_drain` of jited programs.
+///
+/// # Safety
+///
+/// As [`HelperFn`](super::HelperFn); r2 is the address of a function of the program.
+pub(super) unsafe extern "sysv64" fn user_ringbuf_drain(
+    map: u64,
+    function: u64,
+    data: u64,
+    flags: u64,
+    _r5: u64,
+    exec: *mut ExecutionContext,
+) -> u64 {
+    // SAFETY: `Map::address` of a live map, by the caller's promise.
+    let drained = unsafe { &*with_exposed_provenance::<Map>(map as usize) };
+    let result = callback::drain_user_ringbuf(drained, flags, |dynptr, _| {
+        // SAFETY: the caller's promise; the context is handed on, nobody here uses it.
+        Ok::<u64, Infallible>(unsafe { call_back(exec, function, [dynptr, data, 0, 0]) })
+    });
+    match result {
+        Ok(r0) => r0,
+        Err(never) => match never {},
+    }
+}
+
 /// Calls a function of a jited program.
 ///
 /// # Safety

@@ -82,7 +82,7 @@ pub(super) fn check(spec: &MapSpec) -> Result<(), MapError> {
         MapType::LpmTrie => check_lpm(spec),
         MapType::Queue | MapType::Stack => check_queue(spec),
         MapType::BloomFilter => check_bloom(spec),
-        MapType::Ringbuf => check_ringbuf(spec),
+        MapType::Ringbuf | MapType::UserRingbuf => check_ringbuf(spec),
         MapType::Devmap | MapType::DevmapHash => check_devmap(spec),
         MapType::Cpumap => {
             check_target(spec, &[4, 8], flags::NUMA_NODE)?;
@@ -99,7 +99,6 @@ pub(super) fn check(spec: &MapSpec) -> Result<(), MapError> {
         | MapType::StructOps
         | MapType::InodeStorage
         | MapType::TaskStorage
-        | MapType::UserRingbuf
         | MapType::CgrpStorage
         | MapType::Arena => Err(MapError::new(
             Errno::EOPNOTSUPP,

@@ -21,6 +21,7 @@ use super::prog_array::ProgArray;
 use super::queue_stack::{Order, QueueStack};
 use super::redirect::{DevmapHash, Targets};
 use super::ringbuf::Ringbuf;
+use super::user_ringbuf::UserRingbuf;
 use super::{Map, MapError, Storage, UserSide, registry};
 use crate::objects::Objects;
 
@@ -127,6 +128,7 @@ fn storage(spec: &MapSpec, cpus: u32, user: &Arc<UserSide>, objects: &Arc<Object
         MapType::Stack => Storage::QueueStack(QueueStack::new(spec, Order::NewestFirst)?),
         MapType::BloomFilter => Storage::BloomFilter(BloomFilter::new(spec)?),
         MapType::Ringbuf => Storage::Ringbuf(Ringbuf::new(spec, cpus)?),
+        MapType::UserRingbuf => Storage::UserRingbuf(UserRingbuf::new(spec)?),
         MapType::PerfEventArray => Storage::PerfEventArray(PerfEventArray::new(spec)),
         MapType::ArrayOfMaps | MapType::HashOfMaps => {
             Storage::MapOfMaps(MapOfMaps::new(spec, spec.inner.as_deref()?)?)
@@ -145,7 +147,6 @@ fn storage(spec: &MapSpec, cpus: u32, user: &Arc<UserSide>, objects: &Arc<Object
         | MapType::StructOps
         | MapType::InodeStorage
         | MapType::TaskStorage
-        | MapType::UserRingbuf
         | MapType::CgrpStorage
         | MapType::Arena => return None,
     })

@@ -45,6 +45,7 @@ impl Map {
             | Storage::QueueStack(_)
             | Storage::BloomFilter(_)
             | Storage::Ringbuf(_)
+            | Storage::UserRingbuf(_)
             | Storage::PerfEventArray(_)
             | Storage::ProgArray(_)
             | Storage::MapOfMaps(_)

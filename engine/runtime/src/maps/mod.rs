@@ -7,9 +7,10 @@
 //!                  ops: what a kind can do (`struct bpf_map_ops`)
 //!      ┌──────────────┬─┴──────────┬───────────────┬────────────────┬───────────────┐
 //!   array          hash            lpm_trie     queue_stack      ringbuf         map_in_map
-//!   percpu_array   percpu_hash     ring of      bloom_filter     perf_event_     prog_array
-//!   local_storage   └─ table ─┘    FreeList                      array           redirect
-//!                    └ clock (LRU)                                └─ ring ─┘
+//!   percpu_array   percpu_hash     ring of      bloom_filter     user_ringbuf    prog_array
+//!   local_storage   └─ table ─┘    FreeList                     perf_event_     redirect
+//!                    └ clock (LRU)                               array
+//!                                                                └─ ring ─┘
 //! ```
 //!
 //! A lookup's result is an address into memory that lives as long as the map: what a program does with it needs no
@@ -17,7 +18,7 @@
 //! is used again; the kernel's preallocated maps, which use it again at once, promise less. An LRU map evicts when it
 //! is full and not before (see `clock.rs`).
 //!
-//! Deliberately not here: sockmaps, storage of inodes, tasks and cgroups, user ring buffers, arenas, stack traces,
+//! Deliberately not here: sockmaps, storage of inodes, tasks and cgroups, arenas, stack traces,
 //! `struct_ops`. Creating one is refused by name.
 
 mod array;
@@ -47,6 +48,7 @@ mod ringbuf;
 mod table;
 mod timers;
 mod user;
+mod user_ringbuf;
 mod value;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -66,6 +68,7 @@ pub(crate) use registry::readable;
 pub(crate) use ring::{Commit, committed};
 pub(crate) use timers::Callback;
 pub use user::UserHandle;
+pub use user_ringbuf::UserSample;
 
 use array::Array;
 use bloom_filter::BloomFilter;
@@ -80,6 +83,7 @@ use perf_event_array::PerfEventArray;
 use queue_stack::QueueStack;
 use redirect::{DevmapHash, Targets};
 use ringbuf::Ringbuf;
+use user_ringbuf::UserRingbuf;
 
 /// A map.
 ///
@@ -108,6 +112,7 @@ pub(crate) enum Storage {
     QueueStack(QueueStack),
     BloomFilter(BloomFilter),
     Ringbuf(Ringbuf),
+    UserRingbuf(UserRingbuf),
     PerfEventArray(PerfEventArray),
     ProgArray(ProgArray),
     MapOfMaps(MapOfMaps),
@@ -128,6 +133,7 @@ impl Storage {
             Storage::QueueStack(queue) => queue,
             Storage::BloomFilter(bloom) => bloom,
             Storage::Ringbuf(ringbuf) => ringbuf,
+            Storage::UserRingbuf(ringbuf) => ringbuf,
             Storage::PerfEventArray(array) => array,
             Storage::ProgArray(array) => array,
             Storage::MapOfMaps(maps) => maps,

@@ -6,6 +6,7 @@ use super::ops::index;
 use super::perf_event_array::PerfEventArray;
 use super::ringbuf::Ringbuf;
 use super::table::{Key, with_key};
+use super::user_ringbuf::UserRingbuf;
 use super::{Map, Storage};
 
 impl Map {
@@ -84,6 +85,14 @@ impl Map {
     pub(crate) fn ringbuf(&self) -> Option<&Ringbuf> {
         match &self.storage {
             Storage::Ringbuf(ringbuf) => Some(ringbuf),
+            _ => None,
+        }
+    }
+
+    /// The user ring buffer, where it is one.
+    pub(crate) fn user_ringbuf(&self) -> Option<&UserRingbuf> {
+        match &self.storage {
+            Storage::UserRingbuf(ringbuf) => Some(ringbuf),
             _ => None,
         }
     }

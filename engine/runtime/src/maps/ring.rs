@@ -108,6 +108,27 @@ impl Ring {
         }
     }
 
+    /// Whether a record of so many bytes fits while there is no other.
+    pub(super) fn could_hold(&self, len: u64) -> bool {
+        len <= RECORD_MAX && span(len) <= self.mask
+    }
+
+    /// Address and bytes of the oldest record's data. It stays until it is [skipped](Ring::skip).
+    pub(super) fn oldest(&self) -> Option<(u64, u64)> {
+        let position = self.consumer.load(Ordering::Relaxed);
+        if position == self.producer.load(Ordering::Acquire) {
+            return None;
+        }
+        let word = self.place(position);
+        let header = self.data[word].load(Ordering::Acquire);
+        (header & BUSY == 0).then(|| (self.data.addr() + word as u64 * 8 + HEADER, length(header)))
+    }
+
+    /// Makes the room of the oldest record, which has so many bytes, free.
+    pub(super) fn skip(&self, len: u64) {
+        self.consumer.fetch_add(span(len), Ordering::Release);
+    }
+
     /// Bytes not consumed yet, headers included (`BPF_RB_AVAIL_DATA`).
     pub(super) fn available(&self) -> u64 {
         self.producer_position() - self.consumer_position()

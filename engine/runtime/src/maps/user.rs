@@ -185,6 +185,19 @@ impl Map {
         array.open(cpu).map_err(|errno| self.error(errno, "no buffer for this CPU"))
     }
 
+    /// Puts a sample into a user ring buffer, for a program to drain.
+    ///
+    /// # Errors
+    ///
+    /// E2BIG for a sample that the ring could never hold, ENOSPC while there is no room; EINVAL unless it is a user ring
+    /// buffer.
+    pub fn produce(&self, sample: &[u8]) -> Result<(), MapError> {
+        let Storage::UserRingbuf(ringbuf) = &self.storage else {
+            return Err(self.error(Errno::EINVAL, "it is no user ring buffer"));
+        };
+        ringbuf.produce(sample).map_err(|errno| self.error(errno, "no room for a sample"))
+    }
+
     /// Whether programs leave records here for user space: a ring buffer or a perf event array.
     #[must_use]
     pub fn has_records(&self) -> bool {

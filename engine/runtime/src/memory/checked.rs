@@ -24,7 +24,7 @@ use bpfreplay_isa::{AtomicOp, Size};
 use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES};
 use bpfreplay_uapi::{HelperId, Kfunc};
 
-use super::held::Held;
+use super::held::{Held, Lent};
 use super::raw;
 use super::region::{Access, Region};
 use crate::exec::{ExecutionContext, FaultKind, MAX_PATH};
@@ -183,7 +183,12 @@ impl<'a> Memory<'a> {
 
     /// Lets the program read these bytes until they are taken back: a map's key, while a callback has it.
     pub fn lend(&mut self, addr: u64, bytes: u64) {
-        self.held.lend(addr, bytes);
+        self.held.lend(Lent { addr, bytes, writable: false });
+    }
+
+    /// The same to read and write: a sample, while a callback has it.
+    pub fn lend_to_write(&mut self, addr: u64, bytes: u64) {
+        self.held.lend(Lent { addr, bytes, writable: true });
     }
 
     /// Takes the last [`Memory::lend`] back.

@@ -32,7 +32,8 @@ impl Memory<'_> {
         match kind {
             DynptrKind::Local => {
                 let addr = dynptr.data().wrapping_add(start);
-                len == 0 || self.check(maps, addr, len, Access::Write) == Ok(Region::MapValue)
+                let span = self.check(maps, addr, len, Access::Write);
+                len == 0 || matches!(span, Ok(Region::MapValue | Region::Lent))
             }
             DynptrKind::Ringbuf => {
                 self.held.record_len(dynptr.data()).is_some_and(|whole| start + len <= whole)
@@ -53,7 +54,11 @@ impl Memory<'_> {
     }
 
     fn dynptr(&self, maps: &[Arc<Map>], addr: u64) -> Option<Dynptr> {
-        if !self.is_room_for_dynptr(maps, addr) {
+        let is_handed = || {
+            let region = self.check(maps, addr, DYNPTR_SIZE.into(), Access::Read);
+            addr.is_multiple_of(8) && region == Ok(Region::Lent)
+        };
+        if !self.is_room_for_dynptr(maps, addr) && !is_handed() {
             return None;
         }
         let data = self.load(maps, addr, Size::Dw).ok()?;

@@ -12,10 +12,18 @@ pub(super) struct Held {
     records: Vec<(u64, u64)>,
     inner: Vec<Arc<Map>>,
     lock: Option<u64>,
-    /// Address and bytes of the map keys that running callbacks were handed, innermost last.
-    lent: Vec<(u64, u64)>,
+    /// What running callbacks were handed, innermost last.
+    lent: Vec<Lent>,
     /// Whether a dynptr lent some of the packet.
     slices: bool,
+}
+
+/// Memory a callback may look at while it runs: a map's key, a sample and its dynptr.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lent {
+    pub(super) addr: u64,
+    pub(super) bytes: u64,
+    pub(super) writable: bool,
 }
 
 impl Held {
@@ -28,11 +36,14 @@ impl Held {
         })
     }
 
-    /// Whether these bytes lie in a key handed to a running callback.
-    pub(super) fn has_lent_bytes(&self, addr: u64, size: u64) -> bool {
-        let inside =
-            |&(start, len): &(u64, u64)| addr >= start && addr - start < len && size <= len - (addr - start);
-        self.lent.iter().any(inside)
+    /// What a running callback was handed that these bytes lie in.
+    pub(super) fn lent(&self, addr: u64, size: u64) -> Option<Lent> {
+        let inside = |lent: &&Lent| {
+            addr.checked_sub(lent.addr)
+                .and_then(|off| lent.bytes.checked_sub(off))
+                .is_some_and(|room| size <= room && room > 0)
+        };
+        self.lent.iter().find(inside).copied()
     }
 
     /// Whether the run may have a slice of the packet: helpers are handed those as any memory.
@@ -44,8 +55,8 @@ impl Held {
         self.slices = slices;
     }
 
-    pub(super) fn lend(&mut self, addr: u64, bytes: u64) {
-        self.lent.push((addr, bytes));
+    pub(super) fn lend(&mut self, lent: Lent) {
+        self.lent.push(lent);
     }
 
     pub(super) fn take_back(&mut self) {

@@ -8,6 +8,7 @@
 //!             maps this run looked up
 //!   objects   what programs allocated and did not drop, without the special fields in it
 //!   records   of ring buffers, while this run has them reserved
+//!   lent      what a running callback was handed
 //! ```
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub(super) enum Region {
     Packet,
     MapValue,
     Record,
-    /// A key handed to a callback.
+    /// What a callback was handed: a key, a sample.
     Lent,
     /// What the program allocated.
     Object,
@@ -121,10 +122,10 @@ impl Memory<'_> {
         if self.held.has_record_bytes(addr, size) {
             return Ok(Region::Record);
         }
-        if self.held.has_lent_bytes(addr, size) {
+        if let Some(lent) = self.held.lent(addr, size) {
             return match access {
-                Access::Read => Ok(Region::Lent),
-                Access::Write => Err(FaultKind::ReadOnly { addr }),
+                Access::Write if !lent.writable => Err(FaultKind::ReadOnly { addr }),
+                Access::Read | Access::Write => Ok(Region::Lent),
             };
         }
         if let Some(checked) = self.check_object(addr, size, access) {

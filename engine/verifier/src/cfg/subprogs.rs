@@ -45,7 +45,7 @@ pub(super) fn is_kfunc_call(insn: Insn) -> bool {
 /// A call of a helper that calls a function of the program before it returns
 /// (linux: is_sync_callback_calling_function()).
 pub(crate) fn calls_back(insn: Insn) -> bool {
-    matches!(helper(insn), Some(HelperId::ForEachMapElem | HelperId::Loop))
+    helper(insn).is_some_and(HelperId::calls_back)
 }
 
 /// A call of a helper that names a function of the program to be called later

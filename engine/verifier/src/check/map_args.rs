@@ -93,8 +93,8 @@ fn map_takes(prog_type: ProgType, map_type: MapType, helper: HelperId) -> Checke
         | MapType::ReuseportSockarray
         | MapType::InodeStorage
         | MapType::TaskStorage
-        | MapType::CgrpStorage
-        | MapType::UserRingbuf => false,
+        | MapType::CgrpStorage => false,
+        MapType::UserRingbuf => helper == H::UserRingbufDrain,
         MapType::Hash
         | MapType::Array
         | MapType::PercpuHash
@@ -142,6 +142,9 @@ fn helper_takes(helper: HelperId, map_type: MapType) -> bool {
     }
     if matches!(helper, H::PerfEventOutput) {
         return map_type == M::PerfEventArray;
+    }
+    if matches!(helper, H::UserRingbufDrain) {
+        return map_type == M::UserRingbuf;
     }
     if matches!(helper, H::GetLocalStorage) {
         return matches!(map_type, M::CgroupStorage | M::PercpuCgroupStorage);

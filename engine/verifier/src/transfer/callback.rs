@@ -1,4 +1,4 @@
-//! Helpers that call functions of the program: `bpf_loop`, `bpf_for_each_map_elem`; and `bpf_timer_set_callback`, which
+//! Helpers that call functions of the program: `bpf_loop`, `bpf_for_each_map_elem`, `bpf_user_ringbuf_drain`; and `bpf_timer_set_callback`, which
 //! has one called later.
 //!
 //! How often they call is not known. A call is therefore explored as both: the program goes on behind it, and the
@@ -21,7 +21,7 @@ use super::call::new_frame;
 use super::return_value;
 use crate::error::{Checked, refuse};
 use crate::explore::{Env, Next};
-use crate::state::{Frame, FrameKind, RegState, RegType, State};
+use crate::state::{DynptrKind, Frame, FrameKind, RegState, RegType, State};
 
 /// `ld_imm64` of a function's address (linux: check_ld_imm()).
 pub(super) fn address(env: &Env<'_>, off: i32) -> Checked<RegState> {
@@ -53,6 +53,12 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, helper: HelperId, map: 
     let mut frame = new_frame(state, kind, function)?;
     match (helper, map) {
         (HelperId::ForEachMapElem, Some(map)) => element_arguments(state, &mut frame, map),
+        (HelperId::UserRingbufDrain, _) => {
+            // callback(const struct bpf_dynptr *sample, void *ctx)
+            let sample = RegState::pointer(RegType::Dynptr(DynptrKind::Local));
+            frame.regs[Reg::R1.index()] = RegState { id: env.new_id(), ..sample };
+            frame.regs[Reg::R2.index()] = *state.reg(Reg::R3);
+        }
         _ => {
             // callback(u32 index, void *ctx)
             frame.regs[Reg::R1.index()] = RegState::UNKNOWN;

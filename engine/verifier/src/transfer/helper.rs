@@ -57,7 +57,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     if helper == HelperId::TailCall {
         return tail_call(env, state, map.map(|argument| argument.map));
     }
-    if matches!(helper, HelperId::Loop | HelperId::ForEachMapElem) {
+    if helper.calls_back() {
         callback::call(env, state, helper, map.map(|argument| argument.map))?;
     }
     if helper == HelperId::TimerSetCallback {
