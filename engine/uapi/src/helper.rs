@@ -43,6 +43,10 @@ pub enum ArgType {
     SpinLock,
     /// A `struct bpf_timer` in a map value.
     Timer,
+    /// A field of a map's value or of an object that owns an object (`__kptr`), or nothing.
+    Kptr,
+    /// An object that the call takes away (`OBJ_RELEASE`), or NULL.
+    ObjectOrNull,
     /// A program-local function, by `ld_imm64` with source 4.
     Func,
     /// Stack memory handed on to a callback, or NULL.
@@ -104,6 +108,8 @@ pub enum RetType {
     BtfSockOrNull,
     /// A ring buffer record of the size of [`ArgType::ConstAllocSize`] with a reference, or NULL.
     RingbufMemOrNull,
+    /// What the field in r1 owned, with a reference, or NULL.
+    ObjectOrNull,
     /// Bytes of a dynptr, as many as [`ArgType::ConstAllocSize`] says, or NULL.
     DynptrDataOrNull,
 }

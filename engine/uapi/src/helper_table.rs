@@ -130,8 +130,8 @@ macro_rules! helpers {
 
 use ArgType::{
     Anything, BtfSockCommon, BtfSockCommonRelease, ConstAllocSize, ConstMapPtr, ConstSize, ConstSizeOrZero,
-    ConstStr, Ctx, CtxOrNull, Dynptr, FixedMem, Func, MapKey, MapValue, MapValueOrNull, Mem, MemOrNull,
-    RingbufMem, SockCommon, SpinLock, StackOrNull, Timer,
+    ConstStr, Ctx, CtxOrNull, Dynptr, FixedMem, Func, Kptr, MapKey, MapValue, MapValueOrNull, Mem, MemOrNull,
+    ObjectOrNull, RingbufMem, SockCommon, SpinLock, StackOrNull, Timer,
 };
 use DynptrArg::{Initialized, NewLocal, NewRingbuf, ReleaseRingbuf};
 use MemAccess::{Change, Fill, Read};
@@ -252,6 +252,7 @@ helpers! {
     189 XdpLoadBytes "bpf_xdp_load_bytes" (Ctx, Anything, Mem(Fill), ConstSize) -> Integer, xdp [];
     190 XdpStoreBytes "bpf_xdp_store_bytes" (Ctx, Anything, Mem(Read), ConstSize) -> Integer, xdp [];
     192 SkbSetTstamp "bpf_skb_set_tstamp" (Ctx, Anything, Anything) -> Integer, tc [];
+    194 KptrXchg "bpf_kptr_xchg" (Kptr, ObjectOrNull) -> ObjectOrNull, any_type [];
     195 MapLookupPercpuElem "bpf_map_lookup_percpu_elem" (ConstMapPtr, MapKey, Anything) -> MapValueOrNull, any_type [pkt];
     196 SkcToMptcpSock "bpf_skc_to_mptcp_sock" (BtfSockCommon) -> BtfSockOrNull, networking [];
     197 DynptrFromMem "bpf_dynptr_from_mem" (Mem(Fill), ConstSizeOrZero, Anything, Dynptr(NewLocal)) -> Integer, any_type [];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bpfreplay_program::{LocalType, MapSpec, SpecialField, SpecialKind};
+use bpfreplay_program::{KptrKind, LocalType, MapSpec, SpecialField, SpecialKind};
 use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{Fault, FaultKind};
 use bpfreplay_uapi::{Errno, MapType};
@@ -25,6 +25,8 @@ const POP_FRONT: &str = "r1 = r9\nr1 += 8\ncall bpf_list_pop_front\n";
 const ADD: &str = "r1 = r9\nr1 += 24\nr2 = r6\nr2 += 24\nr3 = func(less) ll\nr4 = 1\nr5 = 24\n\
                    call bpf_rbtree_add_impl\n";
 const FIRST: &str = "r1 = r9\nr1 += 24\ncall bpf_rbtree_first\n";
+/// What r6 is goes into the value; what was there comes out.
+const XCHG: &str = "r1 = r9\nr1 += 56\nr2 = r6\ncall bpf_kptr_xchg\n";
 const LESS: &str =
     "\nless: r0 = 0\nr1 = *(u64 *)(r1 + 40)\nr2 = *(u64 *)(r2 + 40)\nif r1 >= r2 goto +1\nr0 = 1\nexit";
 
@@ -47,12 +49,13 @@ fn maps() -> (Maps, Arc<Objects>) {
         special: vec![field(0, SpecialKind::ListNode)],
     };
     let objects = Objects::new(&Arc::from([node, item])).unwrap();
-    let mut spec = MapSpec::new("graph", MapType::Array, 4, 56, 1);
+    let mut spec = MapSpec::new("graph", MapType::Array, 4, 64, 1);
     spec.special = vec![
         field(0, SpecialKind::SpinLock),
         field(8, SpecialKind::ListHead { value_type_id: NODE, node_off: 0 }),
         field(24, SpecialKind::RbRoot { value_type_id: NODE, node_off: 24 }),
         field(40, SpecialKind::ListHead { value_type_id: ITEM, node_off: 0 }),
+        field(56, SpecialKind::Kptr { kind: KptrKind::Ref, type_id: NODE }),
     ];
     let mut maps = Maps { objects: Some(Arc::clone(&objects)), ..Maps::default() };
     maps.add(&spec);
@@ -190,11 +193,62 @@ fn what_a_value_owns_goes_with_the_value() {
     let fill = format!("{VALUE}{NEW}{PUSH_BACK}{NEW}{PUSH_BACK}{NEW}{ADD}out: exit{LESS}");
     assert_eq!(run_in(&maps, &fill), Ok(0));
     assert_eq!(objects.live(), 3);
-    assert_eq!(maps.get("graph").lookup(&[0; 4]).unwrap(), [0; 56]);
-    maps.get("graph").update(&[0; 4], &[0xff; 56], 0).unwrap();
+    assert_eq!(maps.get("graph").lookup(&[0; 4]).unwrap(), [0; 64]);
+    maps.get("graph").update(&[0; 4], &[0xff; 64], 0).unwrap();
     assert_eq!(objects.live(), 0);
     assert_eq!(run_in(&maps, &fill), Ok(0));
     assert_eq!(objects.live(), 3);
     drop(maps);
     assert_eq!(objects.live(), 0);
+}
+
+#[test]
+fn a_value_keeps_an_object_for_another_run() {
+    let (maps, objects) = maps();
+    let stash = format!("{VALUE}{NEW}*(u64 *)(r6 + 64) = 9\n{XCHG}out: exit");
+    assert_eq!(run_in(&maps, &stash), Ok(0));
+    let look =
+        format!("{VALUE}r1 = *(u64 *)(r9 + 56)\nif r1 == 0 goto out\nr0 = *(u64 *)(r1 + 64)\nout: exit");
+    assert_eq!(run_in(&maps, &look), Ok(9));
+    let take = format!(
+        "{VALUE}r6 = 0\n{XCHG}if r0 == 0 goto out\nr6 = r0\nr7 = *(u64 *)(r6 + 64)\n{DROP}r0 = r7\nout: exit"
+    );
+    assert_eq!(run_in(&maps, &take), Ok(9));
+    assert_eq!((run_in(&maps, &take), objects.live()), (Ok(0), 0));
+    // What is there when the value goes, goes with it.
+    assert_eq!(run_in(&maps, &stash), Ok(0));
+    maps.get("graph").update(&[0; 4], &[0; 64], 0).unwrap();
+    assert_eq!(objects.live(), 0);
+    assert_eq!(run_in(&maps, &stash), Ok(0));
+    drop(maps);
+    assert_eq!(objects.live(), 0);
+}
+
+#[test]
+fn who_found_an_object_by_a_value_may_use_it_while_the_batch_lasts() {
+    let (maps, objects) = maps();
+    // Found, taken out and dropped: the finder's address is good until its run ends.
+    let stash = format!("{VALUE}{NEW}*(u64 *)(r6 + 64) = 9\n{XCHG}");
+    let take = "r8 = *(u64 *)(r9 + 56)\nr6 = 0\n";
+    let source = format!("{stash}{take}{XCHG}r6 = r0\n{DROP}r0 = *(u64 *)(r8 + 64)\nout: exit");
+    assert_eq!((run_in(&maps, &source), objects.live()), (Ok(9), 0));
+    // One that was never in a value nobody found.
+    let source = format!("{NEW}{DROP}r0 = *(u64 *)(r6 + 64)\nout: exit");
+    assert!(matches!(kind(run_in(&maps, &source)), FaultKind::OutOfBounds { .. }));
+}
+
+#[test]
+fn what_is_exchanged_is_checked() {
+    let (maps, _) = maps();
+    let cases = [
+        (format!("{VALUE}r6 = 0\nr9 += 8\n{XCHG}"), "no field"),
+        (format!("{VALUE}r6 = 0\nr9 += -16\n{XCHG}"), "a list"),
+        (format!("{VALUE}r6 = r10\n{XCHG}"), "no object"),
+        (format!("{VALUE}{NEW}r6 += 24\n{XCHG}"), "not its beginning"),
+        (format!("{VALUE}{NEW}{DROP}{XCHG}"), "dropped"),
+    ];
+    for (source, what) in cases {
+        let outcome = run_in(&maps, &format!("{source}r0 = 0\nout: exit"));
+        assert_eq!(kind(outcome), FaultKind::BadArgument(1), "{what}");
+    }
 }

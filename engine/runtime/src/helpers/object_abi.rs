@@ -8,11 +8,13 @@ use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use bpfreplay_isa::AtomicOp;
 use bpfreplay_uapi::Errno;
 
 use super::abi::entries;
 use super::callback_abi::call_back;
 use crate::exec::ExecutionContext;
+use crate::memory::atomic64;
 use crate::objects::{End, Objects, Side, Tree, list};
 
 /// Words of a `struct bpf_list_head` and of a `struct bpf_rb_root`.
@@ -89,6 +91,11 @@ entries! {
     pub(super) rbtree_right(exec: exec) {
         // SAFETY: as above.
         child(exec, unsafe { head(r1) }, r2, Side::Right)
+    };
+    /// r1 is a field that owns an object or nothing; what it owned is the caller's, and what the caller owned is its.
+    pub(super) kptr_xchg() {
+        // SAFETY: r1 is such a field, aligned to 8, by `HelperFn`'s contract.
+        unsafe { atomic64(r1, AtomicOp::Xchg, r2, 0) }
     };
 }
 

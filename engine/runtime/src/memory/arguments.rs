@@ -74,6 +74,8 @@ impl Memory<'_> {
                 ArgType::SpinLock => self.is_lock(maps, helper, value),
                 ArgType::RingbufMem => self.held.has_record(value),
                 ArgType::Timer => maps.iter().any(|map| map.timer_at(value).is_some()),
+                ArgType::Kptr => self.is_exchange(maps, value, size),
+                ArgType::ObjectOrNull => true,
                 // No helper of this engine takes one yet.
                 ArgType::SockCommon | ArgType::BtfSockCommon | ArgType::BtfSockCommonRelease => false,
                 ArgType::Dynptr(DynptrArg::Initialized) => self.is_dynptr(maps, value),

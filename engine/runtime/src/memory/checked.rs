@@ -298,6 +298,9 @@ impl<'a> Memory<'a> {
         if helper == HelperId::SpinLock {
             self.held.lock(args[0])?;
         }
+        if helper == HelperId::KptrXchg {
+            self.share(args[1]);
+        }
         let ended = self.record_to_end(maps, helper, args);
         exec.stack = self.frame_start(self.depth)..self.frame_start(self.floor);
         let [r1, r2, r3, r4, r5] = args;

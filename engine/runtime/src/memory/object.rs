@@ -55,6 +55,25 @@ impl Memory<'_> {
         at(&map.spec().special, u64::from(map.spec().value_size).checked_sub(room)?)
     }
 
+    /// Whether a program may be handed this for `bpf_kptr_xchg`: a field that owns, and what it is to own.
+    pub(super) fn is_exchange(&self, maps: &[Arc<Map>], field: u64, object: u64) -> bool {
+        let Some(SpecialKind::Kptr { kind: KptrKind::Ref | KptrKind::Percpu, type_id }) =
+            self.field_at(maps, field)
+        else {
+            return false;
+        };
+        object == 0 || self.live(object).is_some_and(|meta| self.is_of(meta, type_id))
+    }
+
+    /// Others can find this object from now on, if it is one.
+    pub(super) fn share(&self, object: u64) {
+        if let Some(pool) = self.pool()
+            && let Some(place) = pool.place_at(object)
+        {
+            pool.share(place);
+        }
+    }
+
     /// Whether a kernel function may be handed this argument of its, which is about objects.
     pub(super) fn is_object_argument(
         &self,
@@ -142,6 +161,11 @@ impl Memory<'_> {
             && of_object.is_some_and(|of_object| {
                 u64::from(of_object) == meta && self.type_of(of_object).is_some_and(|ty| ty.btf_id == type_id)
             })
+    }
+
+    /// Whether objects of this type are of the one with this BTF id. Those without special fields have none.
+    fn is_of(&self, meta: u32, type_id: u32) -> bool {
+        self.type_of(meta).is_none_or(|ty| ty.btf_id == type_id)
     }
 
     /// Start and type of the object that an address is in, if it is in reach and has special fields.

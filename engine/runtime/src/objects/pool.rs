@@ -157,6 +157,11 @@ impl Pool {
         }
     }
 
+    /// From now on others may find the object.
+    pub(crate) fn share(&self, object: Place) {
+        self.record(self.block(object))[STATE].fetch_or(SHARED, Ordering::Relaxed);
+    }
+
     /// Whether nobody has the address of an object that was freed.
     pub(crate) fn has_passed(&self, object: Place) -> bool {
         let Block { class, slot } = self.block(object);

@@ -168,6 +168,10 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
             ArgType::Timer => {
                 *map = Some(MapArgument { map: special::timer(env, (reg, &value))?, key: None });
             }
+            // Until there are pointers that own.
+            ArgType::Kptr | ArgType::ObjectOrNull => {
+                refuse!(Unsupported, "R{n} must point to a kptr: there are none yet")
+            }
             ArgType::Dynptr(wanted) => {
                 let effect = dynptr_argument(state, (reg, &value), wanted)?;
                 if let Effect::ReadsDynptr(argument) | Effect::EndsDynptr(argument) = effect {

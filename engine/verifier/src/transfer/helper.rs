@@ -96,6 +96,8 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
         (RetType::RingbufMemOrNull, _) => {
             or_null(env, RegType::Mem { size: alloc_size.unwrap_or(0), sort: MemSort::Ringbuf })
         }
+        // No call of it comes here yet.
+        (RetType::ObjectOrNull, _) => RegState::UNKNOWN,
         (RetType::DynptrDataOrNull, _) => match given {
             Some(given) => dynptr::data(env, given, alloc_size.unwrap_or(0)),
             None => RegState::UNKNOWN,
