@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bpfreplay_isa::{AtomicOp, CallTarget, Imm64, Instruction, Operand, PacketIndex, Reg, Size, sem};
+use bpfreplay_runtime::maps::{Element, Map};
 use bpfreplay_runtime::memory::{Memory, find_map};
 use bpfreplay_runtime::skb::load_packet;
 use bpfreplay_runtime::{
@@ -73,16 +74,18 @@ impl Machine<'_> {
     pub(crate) fn run_callback(
         program: &InterpretedProgram,
         function: u64,
-        args: [u64; 3],
+        (map, element): (&Arc<Map>, Element),
         batch: &mut Batch<'_>,
         step_limit: u64,
     ) {
         Machine::within(program, None, batch, step_limit, |machine| {
             let start = program.code().callback(function);
             let start = start.ok_or_else(|| program.fault(0, FaultKind::BadJump))?;
-            let map = find_map(program.maps(), args[0]);
-            let map = map.ok_or_else(|| program.fault(start, FaultKind::BadArgument(1)))?;
-            machine.memory.lend(args[1], map.spec().key_size.into());
+            if find_map(program.maps(), map.address()).is_none() {
+                machine.memory.hold(map);
+            }
+            machine.memory.lend(element.key, map.spec().key_size.into());
+            let args = [map.address(), element.key, element.value];
             for (reg, arg) in Reg::ARGS.into_iter().zip(args) {
                 machine.set(reg, arg);
             }

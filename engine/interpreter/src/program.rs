@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bpfreplay_isa::{Insn, Instruction, Width, encode};
+use bpfreplay_runtime::maps::Element;
 use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{
     Batch, Context, ContextKind, Executable, Fault, FaultKind, Map, ProgramId, ProgramInfo,
@@ -123,8 +124,8 @@ impl Executable for InterpretedProgram {
         Machine::run(self, context, batch, self.step_limit)
     }
 
-    fn run_callback(&self, function: u64, args: [u64; 3], batch: &mut Batch<'_>) {
-        Machine::run_callback(self, function, args, batch, self.step_limit);
+    fn run_callback(&self, function: u64, map: &Arc<Map>, element: Element, batch: &mut Batch<'_>) {
+        Machine::run_callback(self, function, (map, element), batch, self.step_limit);
     }
 
     fn tail_entry(&self) -> usize {

@@ -2,6 +2,7 @@ use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bpfreplay_runtime::maps::Element;
 use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{
     Batch, Context, ContextKind, Executable, ExecutionContext, Map, PathEntry, ProgramInfo,
@@ -104,7 +105,7 @@ impl Executable for JitedProgram {
     }
 
     #[allow(unsafe_code, reason = "runs machine code")]
-    fn run_callback(&self, function: u64, args: [u64; 3], batch: &mut Batch<'_>) {
+    fn run_callback(&self, function: u64, map: &Arc<Map>, element: Element, batch: &mut Batch<'_>) {
         self.check_cpu(batch.cpu);
         let call_back = self.stub.call_back();
         let exec: &mut ExecutionContext = batch;
@@ -113,10 +114,9 @@ impl Executable for JitedProgram {
         exec.fault = None;
         exec.stack = readable_stack();
         exec.call_back = Some(call_back);
-        let [r1, r2, r3] = args;
         // SAFETY: the function is one of this program, whose code named it for a timer; the arguments are map, key and
         // value of the timer, as the verifier gave them to it; the context is the batch's, ours for the call.
-        unsafe { call_back(r1, r2, r3, 0, exec, function) };
+        unsafe { call_back(map.address(), element.key, element.value, 0, exec, function) };
     }
 
     fn tail_entry(&self) -> usize {

@@ -8,6 +8,7 @@ pub use bpfreplay_uapi::ContextKind;
 use bpfreplay_uapi::ProgType;
 
 use crate::exec::Batch;
+use crate::maps::{Element, Map};
 use crate::skb::SkBuff;
 use crate::xdp::XdpBuff;
 
@@ -53,9 +54,9 @@ pub trait Executable: Send + Sync + fmt::Debug {
     /// `context` must be of the kind the program's type has.
     fn run(&self, context: Context<'_>, batch: &mut Batch<'_>) -> u64;
 
-    /// Runs a function of it as the callback of a timer, with these arguments in r1 to r3: a run of its own, with
+    /// Runs a function of it as the callback of a timer, with the map and its element in r1 to r3: a run of its own, with
     /// counter, path and fault as after [`Executable::run`]. `function` is what its code has for the function.
-    fn run_callback(&self, function: u64, args: [u64; 3], batch: &mut Batch<'_>);
+    fn run_callback(&self, function: u64, map: &Arc<Map>, element: Element, batch: &mut Batch<'_>);
 
     /// The word a prog array slot holds for it: for machine code the address of its tail entry, else its id.
     /// Never 0.

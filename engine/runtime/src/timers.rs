@@ -135,8 +135,7 @@ fn run_some(batch: &mut Batch<'_>, now_ns: u64, mut ran: impl FnMut(&ExecutionCo
         let Some(element) = map.element(due.element, &mut batch.timers.key) else { continue };
         batch.now_ns = batch.now_ns.max(due.time_ns);
         batch.timers.running = Some((map.id(), due.element));
-        let args = [map.address(), element.key, element.value];
-        callback.program.run_callback(callback.function, args, batch);
+        callback.program.run_callback(callback.function, &map, element, batch);
         batch.timers.running = None;
         runs += 1;
         ran(batch);

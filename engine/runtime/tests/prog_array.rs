@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use bpfreplay_program::MapSpec;
-use bpfreplay_runtime::maps::Owner;
+use bpfreplay_runtime::maps::{Element, Owner};
 use bpfreplay_runtime::tail_call::{
     MAX_TAIL_CALL_FAILURES, TailCallError, TailCallFailure, TailCallFailures, decide,
 };
@@ -55,7 +55,7 @@ impl Executable for Model {
         u64::from(self.info.id)
     }
 
-    fn run_callback(&self, _: u64, _: [u64; 3], _: &mut Batch<'_>) {
+    fn run_callback(&self, _: u64, _: &Arc<Map>, _: Element, _: &mut Batch<'_>) {
         unreachable!("no timer has a callback of it")
     }
 

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use bpfreplay_runtime::maps::{Element, Map};
 use bpfreplay_runtime::{Batch, Context, Executable, ExecutionContext, ProgramInfo, Redirect, SkBuff};
 use bpfreplay_tc::{Action, Classified, Direction, DropReason, Filter, Hook, HookError, NoObserver};
 use bpfreplay_tc::{Protocol, Reclassify, Verdict};
@@ -39,7 +40,7 @@ impl Executable for Scripted {
         }
     }
 
-    fn run_callback(&self, _: u64, _: [u64; 3], _: &mut Batch<'_>) {
+    fn run_callback(&self, _: u64, _: &Arc<Map>, _: Element, _: &mut Batch<'_>) {
         unreachable!("no timer has a callback of it")
     }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
@@ -28,15 +28,23 @@ pub fn map_spec(def: &MapDef) -> anyhow::Result<MapSpec> {
     }
     spec.inner = def.inner.as_deref().map(map_spec).transpose()?.map(Box::new);
     if !def.programs.is_empty() {
-        let slot = |slot: &String| slot.parse().with_context(|| format!("map {}: slot {slot}", def.name));
-        let mut slots = Vec::new();
-        for (key, name) in &def.programs {
-            slots.push((slot(key)?, name.clone()));
-        }
-        slots.sort();
-        spec.content = MapContent::Programs(slots);
+        spec.content = MapContent::Programs(slots(def, &def.programs)?);
+    }
+    if !def.maps.is_empty() {
+        spec.content = MapContent::Maps(slots(def, &def.maps)?);
     }
     Ok(spec)
+}
+
+/// What a map holds, ascending by slot.
+fn slots(def: &MapDef, content: &BTreeMap<String, String>) -> anyhow::Result<Vec<(u32, String)>> {
+    let slot = |slot: &String| slot.parse().with_context(|| format!("map {}: slot {slot}", def.name));
+    let mut slots = Vec::new();
+    for (key, name) in content {
+        slots.push((slot(key)?, name.clone()));
+    }
+    slots.sort();
+    Ok(slots)
 }
 
 /// Assembles a program. Labels that are called, or whose address is taken, become functions with BTF.

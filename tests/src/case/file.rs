@@ -58,6 +58,9 @@ pub struct MapDef {
     /// Programs in a prog array, by slot.
     #[serde(default)]
     pub programs: BTreeMap<String, String>,
+    /// Maps in a map of maps, by slot.
+    #[serde(default)]
+    pub maps: BTreeMap<String, String>,
     /// The shape of inner maps, for maps of maps.
     pub inner: Option<Box<MapDef>>,
 }

@@ -57,6 +57,7 @@ pub(crate) fn fixture_maps() -> Vec<MapSpec> {
         timed("timed", MapType::Array, btf::with_timer),
         timed("timed_hash", MapType::Hash, btf::with_timer),
         timed("timed_percpu", MapType::PercpuArray, btf::with_timer),
+        of_maps("timed_of_maps", MapType::ArrayOfMaps, timed("inner", MapType::Array, btf::with_timer)),
         timed("timed_locked", MapType::Array, btf::with_lock_and_timer),
     ]
 }

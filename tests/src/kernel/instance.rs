@@ -106,12 +106,12 @@ impl KernelInstance {
         for spec in &specs {
             let error = |error| LoadError::Map { name: spec.name.clone(), error };
             // The loader mends a program's types in place: they have the same ids and the same length.
-            let shared = |types| {
+            let shared = |spec: &MapSpec| {
                 let program = programs.first().and_then(|program| program.btf.as_deref());
                 let same = |btf: &Arc<Btf>| program.is_some_and(|raw| raw.len() == btf.raw().len());
-                spec.btf.as_ref().is_none_or(same).then_some(types)
+                types.as_ref().filter(|_| spec.btf.as_ref().is_none_or(same))
             };
-            let fd = make_map_with_types(kernel, spec, types.as_ref().and_then(shared)).map_err(error)?;
+            let fd = make_map_with_types(kernel, spec, shared).map_err(error)?;
             let id = kernel.object_id(&fd).map_err(error)?;
             maps.push(MapFds { id, open: vec![fd], probe: None });
         }
@@ -334,16 +334,24 @@ pub fn possible_cpus() -> usize {
 ///
 /// The kernel's.
 pub fn make_map(kernel: Kernel, spec: &MapSpec) -> io::Result<Fd> {
-    make_map_with_types(kernel, spec, None)
+    make_map_with_types(kernel, spec, |_| None)
 }
 
-fn make_map_with_types(kernel: Kernel, spec: &MapSpec, types: Option<&Fd>) -> io::Result<Fd> {
-    let inner = spec.inner.as_deref();
-    let inner = inner.map(|inner| kernel.create_map(inner, None, types)).transpose()?;
+/// `shared`: the program's types, for maps whose types are those.
+fn make_map_with_types<'t>(
+    kernel: Kernel,
+    spec: &MapSpec,
+    shared: impl Fn(&MapSpec) -> Option<&'t Fd>,
+) -> io::Result<Fd> {
     // A map whose types are not the program's brings its own.
-    let own = spec.btf.as_ref().filter(|_| types.is_none());
-    let own = own.and_then(|btf| kernel.load_btf(btf.raw()).ok());
-    let types = own.as_ref().or(types);
+    let own = |spec: &MapSpec| {
+        let own = spec.btf.as_ref().filter(|_| shared(spec).is_none());
+        own.and_then(|btf| kernel.load_btf(btf.raw()).ok())
+    };
+    let create = |inner| kernel.create_map(inner, None, own(inner).as_ref().or(shared(inner)));
+    let inner = spec.inner.as_deref().map(create).transpose()?;
+    let own = own(spec);
+    let types = own.as_ref().or(shared(spec));
     // Not every type of map takes types; libbpf tries again without.
     let typed = kernel.create_map(spec, inner.as_ref(), types);
     let fd = typed.or_else(|_| kernel.create_map(spec, inner.as_ref(), None))?;

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use bpfreplay_replay::source::Block;
 use bpfreplay_replay::{Capture, Source};
+use bpfreplay_runtime::maps::{Element, Map};
 use bpfreplay_runtime::{Batch, Context, Executable, ExecutionContext, ProgramInfo, SkBuff};
 use bpfreplay_uapi::ProgType;
 
@@ -193,7 +194,7 @@ impl Executable for Scripted {
         }
     }
 
-    fn run_callback(&self, _: u64, _: [u64; 3], _: &mut Batch<'_>) {
+    fn run_callback(&self, _: u64, _: &Arc<Map>, _: Element, _: &mut Batch<'_>) {
         unreachable!("no timer has a callback of it")
     }
 

@@ -73,7 +73,9 @@ impl Memory<'_> {
                 ArgType::ConstStr => self.is_string(maps, value),
                 ArgType::SpinLock => self.is_lock(maps, helper, value),
                 ArgType::RingbufMem => self.held.has_record(value),
-                ArgType::Timer => maps.iter().any(|map| map.timer_at(value).is_some()),
+                ArgType::Timer => {
+                    maps.iter().chain(self.held.inner()).any(|map| map.timer_at(value).is_some())
+                }
                 ArgType::Kptr => self.is_exchange(maps, value, size),
                 ArgType::ObjectOrNull => true,
                 // No helper of this engine takes one yet.

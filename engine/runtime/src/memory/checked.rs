@@ -181,6 +181,11 @@ impl<'a> Memory<'a> {
         self.floor = floor;
     }
 
+    /// Lets the program use a map that may be none of its own: an inner one, whose timer's callback it runs.
+    pub fn hold(&mut self, map: &Arc<Map>) {
+        self.held.add_inner(Arc::clone(map));
+    }
+
     /// Lets the program read these bytes until they are taken back: a map's key, while a callback has it.
     pub fn lend(&mut self, addr: u64, bytes: u64) {
         self.held.lend(Lent { addr, bytes, writable: false });

@@ -17,6 +17,8 @@ use crate::state::{Dynptr, DynptrKind, Lock, MemSort, RegState, RegType, State};
 pub(crate) struct MapArgument {
     pub(crate) map: u32,
     pub(crate) key: Option<Reg>,
+    /// Which of the inner maps that it may be.
+    pub(crate) uid: u32,
 }
 
 /// What was found out about a call.
@@ -166,7 +168,7 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
                 *releases = released(reg, &value)?;
             }
             ArgType::Timer => {
-                *map = Some(MapArgument { map: special::timer(env, (reg, &value))?, key: None });
+                *map = Some(special::timer(env, (reg, &value))?);
             }
             // Until there are pointers that own.
             ArgType::Kptr | ArgType::ObjectOrNull => {

@@ -19,7 +19,7 @@ pub(super) fn argument(env: &Env<'_>, reg: Reg, value: &RegState) -> Checked<Map
     if matches!(spec.map_type, MapType::ArrayOfMaps | MapType::HashOfMaps) && env.inner_map(map).is_none() {
         refuse!(Invalid, "the shape of the maps in map {} is not known", spec.name);
     }
-    Ok(MapArgument { map, key: None })
+    Ok(MapArgument { map, key: None, uid: value.map_uid })
 }
 
 /// Asked from both sides: what the map's type allows, and what the helper is for.

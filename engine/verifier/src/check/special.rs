@@ -60,6 +60,11 @@ fn kptr(at: u32, pointer: &RegState, off: i64, size: i64, source: Source) -> Che
     refuse!(Unsupported, "kptrs in map values are not supported")
 }
 
+/// Inner maps like this are told apart by the lookup that found them: a timer is one map's.
+pub(crate) fn has_timer(spec: &MapSpec) -> bool {
+    spec.special.iter().any(|field| matches!(field.kind, SpecialKind::Timer | SpecialKind::Workqueue))
+}
+
 /// Values of these maps are told apart by identity: a lock is one value's.
 pub(crate) fn has_spin_lock(spec: &MapSpec) -> bool {
     spec.special.iter().any(|field| field.kind == SpecialKind::SpinLock)
@@ -84,19 +89,20 @@ pub(super) fn spin_lock(
 }
 
 /// The argument of the timer helpers: the map whose timer it is (linux: process_timer_func()).
-pub(super) fn timer(env: &Env<'_>, argument: (Reg, &RegState)) -> Checked<u32> {
+pub(super) fn timer(env: &Env<'_>, argument: (Reg, &RegState)) -> Checked<MapArgument> {
     let map = field_pointer(env, SpecialKind::Timer, argument)?;
-    if env.program_map(map).is_none() {
-        refuse!(Unsupported, "timers of inner maps are not supported (map {})", env.map(map).name);
-    }
-    Ok(map)
+    Ok(MapArgument { map, key: None, uid: argument.1.map_uid })
 }
 
 /// `bpf_timer_init` is told the map that its timer is in.
 pub(super) fn of_timer(timer: Option<MapArgument>, map: MapArgument) -> Checked {
     match timer {
-        Some(timer) if timer.map != map.map => {
-            refuse!(Invalid, "timer pointer in R1 map_uid=0 doesn't match map pointer in R2 map_uid=0")
+        Some(timer) if (timer.map, timer.uid) != (map.map, map.uid) => {
+            let (timer, map) = (timer.uid, map.uid);
+            refuse!(
+                Invalid,
+                "timer pointer in R1 map_uid={timer} doesn't match map pointer in R2 map_uid={map}"
+            )
         }
         Some(_) | None => Ok(()),
     }

@@ -133,8 +133,9 @@ pub(super) fn identical(old: &State, new: &State) -> bool {
 }
 
 fn same_register(old: &RegState, new: &RegState, ids: &IdMap) -> bool {
-    let renamed = RegState { id: new.id, ref_obj_id: new.ref_obj_id, dynptr_id: new.dynptr_id, ..*old };
-    renamed == *new
+    let RegState { id, ref_obj_id, dynptr_id, map_uid, .. } = *new;
+    RegState { id, ref_obj_id, dynptr_id, map_uid, ..*old } == *new
+        && ids.agree(old.map_uid, new.map_uid)
         && ids.agree(old.id, new.id)
         && ids.agree(old.ref_obj_id, new.ref_obj_id)
         && ids.agree(old.dynptr_id, new.dynptr_id)
@@ -168,6 +169,9 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
         return false;
     }
     if !ids.agree(old.ref_obj_id, new.ref_obj_id) || !ids.agree(old.dynptr_id, new.dynptr_id) {
+        return false;
+    }
+    if !ids.agree(old.map_uid, new.map_uid) {
         return false;
     }
     match old.kind {

@@ -194,6 +194,9 @@ pub(crate) struct RegState {
     pub(crate) ref_obj_id: u32,
     /// The dynptr that lends the memory, 0 for none.
     pub(crate) dynptr_id: u32,
+    /// Inner maps with timers, and their values: which lookup found the map, 0 for the program's own maps. Two lookups
+    /// may find two maps.
+    pub(crate) map_uid: u32,
     /// Packet pointers: what comparisons with `data_end` proved.
     pub(crate) range: PacketRange,
     /// Scalars: the value. Pointers: the variable part of the offset.
@@ -209,6 +212,7 @@ impl RegState {
         id: 0,
         ref_obj_id: 0,
         dynptr_id: 0,
+        map_uid: 0,
         range: PacketRange::NONE,
         value: Scalar::UNKNOWN,
     };

@@ -23,7 +23,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
         helper_args::check(env, state, helper)?;
 
     let mut not_null = false;
-    if let Some(MapArgument { map, key }) = map {
+    if let Some(MapArgument { map, key, .. }) = map {
         let key = key.and_then(|reg| constant_key(env, state, map, reg));
         let spec = env.map(map);
         not_null = helper == HelperId::MapLookupElem && key.is_some_and(|key| key < spec.max_entries);
@@ -103,6 +103,9 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
             None => RegState::UNKNOWN,
         },
     };
+    if matches!(result.kind, RegType::MapValue { .. }) {
+        result.map_uid = map.map_or(0, |argument| argument.uid);
+    }
     result.ref_obj_id = match reference::of_result(env, helper, map) {
         reference::OfResult::None => result.ref_obj_id,
         reference::OfResult::Argument => ref_obj_id,

@@ -4,7 +4,7 @@ use bpfreplay_uapi::sock::SockKind;
 use bpfreplay_uapi::{HelperId, MapType};
 
 use crate::check::helper_args::MapArgument;
-use crate::check::special::has_spin_lock;
+use crate::check::special::{has_spin_lock, has_timer};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{MemSort, RegState, RegType, State};
@@ -142,6 +142,11 @@ pub(super) fn decide_null(env: &Env<'_>, state: &mut State, id: u32, is_null: bo
 pub(super) fn not_null(env: &Env<'_>, reg: &mut RegState) {
     reg.nullable = false;
     reg.kind = found(env, reg.kind);
+    if let RegType::MapPtr { map } = reg.kind
+        && has_timer(env.map(map))
+    {
+        reg.map_uid = reg.id;
+    }
 }
 
 /// What a lookup found, where that is not bytes (linux: mark_ptr_not_null_reg()).
