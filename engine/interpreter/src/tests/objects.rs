@@ -238,6 +238,23 @@ fn who_found_an_object_by_a_value_may_use_it_while_the_batch_lasts() {
 }
 
 #[test]
+fn special_fields_of_values_are_for_functions() {
+    let (maps, _) = maps();
+    let cases = [
+        ("r0 = *(u32 *)(r9 + 0)", "a lock"),
+        ("*(u64 *)(r9 + 8) = 0", "a list"),
+        ("r0 = *(u64 *)(r9 + 32)", "a tree"),
+        ("*(u64 *)(r9 + 56) = 0", "an owner is not written"),
+        ("r0 = *(u32 *)(r9 + 56)", "nor read in part"),
+    ];
+    for (access, what) in cases {
+        let outcome = run_in(&maps, &format!("{VALUE}{access}\nout: exit"));
+        assert!(matches!(kind(outcome), FaultKind::OutOfBounds { .. }), "{what}: {outcome:?}");
+    }
+    assert_eq!(run_in(&maps, &format!("{VALUE}r0 = *(u64 *)(r9 + 56)\nout: exit")), Ok(0));
+}
+
+#[test]
 fn what_is_exchanged_is_checked() {
     let (maps, _) = maps();
     let cases = [

@@ -4,8 +4,8 @@
 //!   context   read: what programs see of the SkBuff or XdpBuff; write: of the SkBuff without addresses and length
 //!   packet    data_meta to data_end, as the SkBuff or XdpBuff says at that moment, and the XdpBuff's fragments
 //!   stack     within one frame of the program that runs
-//!   maps      within one value of a map of the program, element-exact, as the map's flags allow; likewise of inner
-//!             maps this run looked up
+//!   maps      within one value of a map of the program, element-exact, as the map's flags allow, without the special
+//!             fields in it; likewise of inner maps this run looked up
 //!   objects   what programs allocated and did not drop, without the special fields in it
 //!   records   of ring buffers, while this run has them reserved
 //!   lent      what a running callback was handed
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bpfreplay_uapi::limits::MAX_BPF_STACK;
 
 use super::checked::{ContextMemory, Memory, STRIDE};
+use super::object::check_special;
 use crate::exec::FaultKind;
 use crate::maps::{Map, ProgramAccess};
 use crate::skb::SkBuff;
@@ -179,6 +180,10 @@ fn check_maps<'m>(
     match (access, map.program_access()) {
         (Access::Write, ProgramAccess::ReadOnly) => Err(FaultKind::ReadOnly { addr }),
         (Access::Read, ProgramAccess::WriteOnly) => Err(out_of_bounds),
-        (Access::Read | Access::Write, _) => Ok(Region::MapValue),
+        (Access::Read | Access::Write, _) => {
+            let spec = map.spec();
+            let off = u64::from(spec.value_size).saturating_sub(room);
+            check_special(&spec.special, addr, (off, size), access).map(|()| Region::MapValue)
+        }
     }
 }
