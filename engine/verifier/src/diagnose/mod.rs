@@ -1,6 +1,7 @@
 //! The words of a refusal: the kernel's message for slots that say nothing, and what was known of the registers.
 
 mod fitted;
+mod form;
 mod hint;
 
 use std::borrow::Cow;
