@@ -17,7 +17,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("btf", &[]),
     ("program", &["isa", "uapi", "btf"]),
     ("loader", &["isa", "uapi", "btf", "program"]),
-    ("verifier", &["isa", "uapi", "program"]),
+    ("verifier", &["isa", "uapi", "btf", "program"]),
     ("runtime", &["isa", "uapi", "program"]),
     ("interpreter", &["isa", "uapi", "program", "verifier", "runtime"]),
     ("jit", &["isa", "uapi", "program", "verifier", "runtime"]),

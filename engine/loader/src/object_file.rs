@@ -142,6 +142,7 @@ impl Object {
                     funcs: linked.funcs,
                     lines: linked.lines,
                     btf: btf_bytes.clone(),
+                    types: btf.clone(),
                     exception_callback: linked.exception_callback,
                     absent_kfuncs: Arc::clone(&absent_kfuncs),
                     local_types: Arc::clone(&local_types),

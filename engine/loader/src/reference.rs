@@ -304,8 +304,7 @@ fn function_at(
 
 /// What is declared here and lies in the kernel: of that the engine has some functions.
 fn external(btf: Option<&Btf>, symbol: &Symbol<'_>, usage: Use) -> Result<Target, LoadErrorKind> {
-    let known = Kfunc::from_name(symbol.name).filter(|kfunc| kfunc.runs());
-    match (undefined(btf, symbol, usage), known) {
+    match (undefined(btf, symbol, usage), Kfunc::from_name(symbol.name)) {
         (LoadErrorKind::Kfunc(_) | LoadErrorKind::Ksym(_), Some(kfunc)) => Ok(Target::Kfunc(kfunc)),
         (LoadErrorKind::Kfunc(_) | LoadErrorKind::Ksym(_), None) if symbol.binding == Binding::Weak => {
             Ok(Target::Absent)

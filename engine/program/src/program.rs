@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bpfreplay_btf::Btf;
 use bpfreplay_isa::Insn;
 use bpfreplay_uapi::ProgType;
 
@@ -34,6 +35,8 @@ pub struct Program {
     pub lines: Vec<LineInfo>,
     /// The object's `.BTF`, fit for `BPF_BTF_LOAD`.
     pub btf: Option<Arc<[u8]>>,
+    /// The types in it, for programs that allocate objects of them.
+    pub types: Option<Arc<Btf>>,
     /// What becomes of what `bpf_throw` throws.
     pub exception_callback: ExceptionCallback,
     /// Kernel functions that the object declares weak and this engine does not have, by the number of their calls
@@ -151,6 +154,7 @@ impl Program {
             funcs: Vec::new(),
             lines: Vec::new(),
             btf: None,
+            types: None,
             exception_callback: ExceptionCallback::None,
             absent_kfuncs: Arc::new([]),
             local_types: Arc::new([]),

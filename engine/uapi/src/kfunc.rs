@@ -145,12 +145,6 @@ impl Kfunc {
         )
     }
 
-    /// Whether the engine runs it; the others it only knows of.
-    #[must_use]
-    pub const fn runs(self) -> bool {
-        !self.is_of_objects()
-    }
-
     /// Whether it is about objects that programs allocate.
     #[must_use]
     pub const fn is_of_objects(self) -> bool {

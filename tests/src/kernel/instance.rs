@@ -30,6 +30,8 @@ pub struct KernelInstance {
     programs: BTreeMap<String, Fd>,
     types: BTreeMap<String, ProgType>,
     prog_flags: u32,
+    /// The types of the first program and of the maps.
+    btf: Option<(Arc<[u8]>, Fd)>,
 }
 
 /// A map and user space's references to it.
@@ -100,24 +102,29 @@ impl KernelInstance {
         prog_flags: u32,
     ) -> Result<KernelInstance, LoadError> {
         let specs = programs.first().map_or_else(Vec::new, |program| program.maps.to_vec());
-        let types = programs.first().and_then(|program| program.btf.as_deref());
-        let types = types.and_then(|btf| kernel.load_btf(btf).ok());
+        let btf = programs.first().and_then(|program| program.btf.clone());
+        let types = btf.as_deref().and_then(|btf| kernel.load_btf(btf).ok());
         let mut maps = Vec::with_capacity(specs.len());
         for spec in &specs {
             let error = |error| LoadError::Map { name: spec.name.clone(), error };
             // The loader mends a program's types in place: they have the same ids and the same length.
             let shared = |spec: &MapSpec| {
-                let program = programs.first().and_then(|program| program.btf.as_deref());
-                let same = |btf: &Arc<Btf>| program.is_some_and(|raw| raw.len() == btf.raw().len());
+                let same = |own: &Arc<Btf>| btf.as_ref().is_some_and(|raw| raw.len() == own.raw().len());
                 types.as_ref().filter(|_| spec.btf.as_ref().is_none_or(same))
             };
             let fd = make_map_with_types(kernel, spec, shared).map_err(error)?;
             let id = kernel.object_id(&fd).map_err(error)?;
             maps.push(MapFds { id, open: vec![fd], probe: None });
         }
-        let types = BTreeMap::new();
-        let mut instance =
-            KernelInstance { kernel, specs, maps, programs: BTreeMap::new(), types, prog_flags };
+        let mut instance = KernelInstance {
+            kernel,
+            specs,
+            maps,
+            programs: BTreeMap::new(),
+            types: BTreeMap::new(),
+            btf: btf.zip(types),
+            prog_flags,
+        };
         for program in programs {
             instance.add(program).map_err(LoadError::Program)?;
         }
@@ -133,11 +140,10 @@ impl KernelInstance {
     /// The kernel's, and the verifier's log.
     pub fn add(&mut self, program: &Program) -> Result<(), RefusedProgram> {
         let refused = |(error, log)| RefusedProgram { name: program.name.clone(), error, log };
-        // Types the kernel does not take are left out, as libbpf does: what needs them is refused then.
-        let btf = program.btf.as_ref().filter(|_| !program.funcs.is_empty());
-        let btf = btf.and_then(|btf| self.kernel.load_btf(btf).ok());
+        let own = self.own_btf(program);
+        let btf = own.as_ref().or_else(|| self.shared_btf(program));
         let insns = self.with_map_fds(program);
-        let fd = self.kernel.load_program(program, &insns, btf.as_ref(), self.prog_flags).map_err(refused)?;
+        let fd = self.kernel.load_program(program, &insns, btf, self.prog_flags).map_err(refused)?;
         self.programs.insert(program.name.clone(), fd);
         self.types.insert(program.name.clone(), program.prog_type);
         Ok(())
@@ -146,9 +152,22 @@ impl KernelInstance {
     /// The verifier's log of a program that is loaded with the maps of the others and forgotten.
     #[must_use]
     pub fn log_of(&self, program: &Program, level: u32) -> String {
-        let btf = program.btf.as_ref().filter(|_| !program.funcs.is_empty());
-        let btf = btf.and_then(|btf| self.kernel.load_btf(btf).ok());
-        self.kernel.verifier_log(program, &self.with_map_fds(program), btf.as_ref(), level)
+        let own = self.own_btf(program);
+        let btf = own.as_ref().or_else(|| self.shared_btf(program));
+        self.kernel.verifier_log(program, &self.with_map_fds(program), btf, level)
+    }
+
+    /// The types of a program that are those of the maps, too: to the kernel a type is the same only in the same BTF.
+    fn shared_btf(&self, program: &Program) -> Option<&Fd> {
+        let (bytes, fd) = self.btf.as_ref()?;
+        (!program.funcs.is_empty() && program.btf.as_ref() == Some(bytes)).then_some(fd)
+    }
+
+    /// Those of a program that are not. Types the kernel does not take are left out, as libbpf does: what needs them is
+    /// refused then.
+    fn own_btf(&self, program: &Program) -> Option<Fd> {
+        let btf = program.btf.as_ref().filter(|_| !program.funcs.is_empty())?;
+        if self.shared_btf(program).is_some() { None } else { self.kernel.load_btf(btf).ok() }
     }
 
     /// Takes a program out: closing it is the caller's.

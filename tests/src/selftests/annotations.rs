@@ -60,6 +60,8 @@ pub fn object_trials(object: &Path) -> anyhow::Result<(Vec<Trial>, usize)> {
         .filter(|(_, name)| tags_of(name).is_some_and(|tags| tags.auxiliary))
         .map(|(_, name)| name.clone())
         .collect();
+    // What a file of programs that fail does not say of each is in the driver's table.
+    let unless_said = if file.ends_with("_fail") { Expect::Refuse } else { Expect::Accept };
     let (mut trials, mut left_out) = (Vec::new(), 0);
     let none = Tags::default();
     for (section, name) in &programs {
@@ -78,7 +80,7 @@ pub fn object_trials(object: &Path) -> anyhow::Result<(Vec<Trial>, usize)> {
             programs: load(&bytes, &only).map_err(|error| format!("{error:#}")),
             file: file.clone(),
             name: name.clone(),
-            expect: tags.expect.unwrap_or(Expect::Accept),
+            expect: tags.expect.unwrap_or(unless_said),
             message: tags.message.clone(),
             flags: tags.flags,
             runs: tags.retval.iter().map(|text| run(text)).collect::<anyhow::Result<Vec<Run>>>()?,
@@ -100,7 +102,8 @@ pub(super) fn load(bytes: &[u8], only: &[String]) -> anyhow::Result<Vec<Arc<Prog
         let Some(program) = object.program(name) else { bail!("the loader finds no program {name}") };
         programs.push(Program::clone(program));
     }
-    let used = keep_used_maps(&mut programs);
+    let mut used = keep_used_maps(&mut programs);
+    used.extend(named(&object, &used));
     let maps: Arc<[MapSpec]> = used.iter().map(|&map| filled(&object.maps[map])).collect();
     let with_maps = |program| Arc::new(Program { maps: Arc::clone(&maps), ..program });
     Ok(programs.into_iter().map(with_maps).collect())
@@ -126,6 +129,18 @@ pub(crate) fn keep_used_maps(programs: &mut [Program]) -> Vec<usize> {
         }
     }
     used
+}
+
+/// The maps that are put into those, and are not among them.
+fn named(object: &Object, used: &[usize]) -> Vec<usize> {
+    let names = used.iter().flat_map(|&map| match &object.maps[map].content {
+        MapContent::Maps(slots) => slots.as_slice(),
+        MapContent::Empty | MapContent::Data { .. } | MapContent::Programs(_) => &[],
+    });
+    let mut found: Vec<usize> = names.filter_map(|(_, name)| object.map_index(name)).collect();
+    found.retain(|map| !used.contains(map));
+    found.dedup();
+    found
 }
 
 fn filled(spec: &MapSpec) -> MapSpec {

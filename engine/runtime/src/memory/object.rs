@@ -85,7 +85,10 @@ impl Memory<'_> {
         let (value, next) = (args[at], args.get(at + 1).copied().unwrap_or(0));
         match arg {
             KfuncArg::LocalTypeId => self.is_new(value, next),
-            KfuncArg::AllocObject => self.live(value).map(u64::from) == Some(next),
+            // 0: of more than one type.
+            KfuncArg::AllocObject => {
+                self.live(value).is_some_and(|meta| next == 0 || u64::from(meta) == next)
+            }
             KfuncArg::RefcountedObject => self.is_counted(value, next),
             KfuncArg::ListHead => matches!(self.field_at(maps, value), Some(SpecialKind::ListHead { .. })),
             KfuncArg::RbRoot => matches!(self.field_at(maps, value), Some(SpecialKind::RbRoot { .. })),

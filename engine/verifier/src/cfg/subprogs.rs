@@ -42,10 +42,10 @@ pub(super) fn is_kfunc_call(insn: Insn) -> bool {
     insn.opcode == CALL && insn.src() == 2
 }
 
-/// A call of a helper that calls a function of the program before it returns
-/// (linux: is_sync_callback_calling_function()).
+/// A call of what calls a function of the program before it returns (linux: is_sync_callback_calling_insn()).
 pub(crate) fn calls_back(insn: Insn) -> bool {
-    helper(insn).is_some_and(HelperId::calls_back)
+    let compares = is_kfunc_call(insn) && insn.imm as u32 == Kfunc::RbtreeAdd.id();
+    compares || helper(insn).is_some_and(HelperId::calls_back)
 }
 
 /// A call of a helper that names a function of the program to be called later

@@ -5,9 +5,10 @@ use bpfreplay_uapi::{ArgType, DynptrArg, HelperId, MapType, MemAccess};
 
 use super::dynptr::{DynptrArgument, Wanted};
 use super::helper_memory::{Piece, alignment_word, check_memory, expect_memory, size_argument, slice_fits};
+use super::kptr::Kptr;
 use super::region::Empty;
 use super::stack::{self, StackRange};
-use super::{context, dynptr, map_args, sock, special, string};
+use super::{context, dynptr, kptr, map_args, sock, special, string};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{Dynptr, DynptrKind, Lock, MemSort, RegState, RegType, State};
@@ -36,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) releases: bool,
     /// The dynptr it is given.
     pub(crate) dynptr: Option<Dynptr>,
+    /// The pointer to an object that it exchanges.
+    pub(crate) kptr: Option<Kptr>,
 }
 
 /// What a call does to what it is given.
@@ -60,7 +63,7 @@ pub(crate) enum Effect {
 pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<Call> {
     let proto = helper.proto();
     let mut call = Call::default();
-    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: known } = &mut call;
+    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: known, kptr } = &mut call;
     let args = proto.args.iter().zip(Reg::ARGS).enumerate();
     for (index, (&arg, reg)) in args {
         let value = *state.reg(reg);
@@ -167,12 +170,16 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
                 expect(reg, &value, is_record, "ringbuf_mem")?;
                 *releases = released(reg, &value)?;
             }
+            ArgType::Kptr => *kptr = Some(kptr::destination(env, (reg, &value))?),
+            ArgType::ObjectOrNull => {
+                let Some(kptr) = *kptr else { continue };
+                if value.is_null() {
+                    effects.push(Effect::DependsOn(reg));
+                }
+                *releases = kptr::source(env, kptr, (reg, &value))?;
+            }
             ArgType::Timer => {
                 *map = Some(special::timer(env, (reg, &value))?);
-            }
-            // Until there are pointers that own.
-            ArgType::Kptr | ArgType::ObjectOrNull => {
-                refuse!(Unsupported, "R{n} must point to a kptr: there are none yet")
             }
             ArgType::Dynptr(wanted) => {
                 let effect = dynptr_argument(state, (reg, &value), wanted)?;
@@ -182,7 +189,7 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
                 effects.push(effect);
             }
         }
-        if value.ref_obj_id != 0 && arg != ArgType::Anything {
+        if value.ref_obj_id != 0 && !matches!(arg, ArgType::Anything | ArgType::Kptr) {
             if *ref_obj_id != 0 {
                 let (this, other) = (value.ref_obj_id, *ref_obj_id);
                 refuse!(Invalid, "more than one arg with ref_obj_id R{n} {this} {other}");
@@ -214,7 +221,7 @@ fn dynptr_argument(state: &State, (reg, value): (Reg, &RegState), wanted: Dynptr
 }
 
 /// A pointer whose reference the call ends: as it was acquired (linux: check_func_arg_reg_off()).
-fn released(reg: Reg, value: &RegState) -> Checked<bool> {
+pub(super) fn released(reg: Reg, value: &RegState) -> Checked<bool> {
     let n = reg.number();
     if value.off != 0 {
         refuse!(Invalid, "R{n} must have zero offset when passed to release func or trusted arg to kfunc");

@@ -44,7 +44,8 @@ pub(super) fn expect_memory(reg: Reg, value: &RegState) -> Checked {
         | RegType::Sock(_)
         | RegType::BtfSock(_)
         | RegType::Func { .. }
-        | RegType::Dynptr(_) => false,
+        | RegType::Dynptr(_)
+        | RegType::Object { .. } => false,
     };
     expect(reg, value, ok, MEMORY)
 }
@@ -217,7 +218,8 @@ pub(super) fn memory(env: &Env<'_>, (reg, value): (Reg, &RegState), piece: Piece
         | RegType::Sock(_)
         | RegType::BtfSock(_)
         | RegType::Func { .. }
-        | RegType::Dynptr(_) => expect_memory(reg, value).map(|()| None),
+        | RegType::Dynptr(_)
+        | RegType::Object { .. } => expect_memory(reg, value).map(|()| None),
     }
 }
 
@@ -238,6 +240,7 @@ pub(super) const fn alignment_word(value: &RegState) -> &'static str {
         | RegType::Mem { .. }
         | RegType::MapKey { .. }
         | RegType::Func { .. }
-        | RegType::Dynptr(_) => "",
+        | RegType::Dynptr(_)
+        | RegType::Object { .. } => "",
     }
 }

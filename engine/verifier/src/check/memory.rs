@@ -4,12 +4,13 @@ use bpfreplay_uapi::map::create_flags;
 use bpfreplay_uapi::sock::SockKind;
 
 use super::context::{self, ContextAccess};
+use super::kptr::Kptr;
 use super::region::{self, Empty, Region};
 use super::stack::{self, Purpose, StackRange};
-use super::{map_args, sock, special};
+use super::{map_args, object, sock, special};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{RegState, RegType, State};
+use crate::state::{Hold, RegState, RegType, State};
 
 /// The sort of access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +43,10 @@ pub(crate) enum Target {
         off: Option<u32>,
     },
     Memory,
+    /// A field of an object that is held so.
+    Object(Hold),
+    /// A pointer to an object, in a map value.
+    Kptr(Kptr),
     /// A field of a socket.
     Sock(SockKind),
 }
@@ -77,7 +82,9 @@ pub(crate) fn access(
             Ok(Target::Packet)
         }
         RegType::MapValue { map } => {
-            map_access(env, map, (reg, pointer), off, size, how)?;
+            if let Some(kptr) = map_access(env, map, (reg, pointer), off, size, how)? {
+                return Ok(Target::Kptr(kptr));
+            }
             let at = pointer.value.as_const().map(|var| off + i64::from(pointer.off) + var as i64);
             Ok(Target::MapValue { map, off: at.and_then(|at| u32::try_from(at).ok()) })
         }
@@ -95,6 +102,10 @@ pub(crate) fn access(
             let key = Region { size: env.map(map).key_size };
             region::variable(reg, pointer, off, bytes, key, Empty::Refused)?;
             Ok(Target::Memory)
+        }
+        RegType::Object { type_id, hold } => {
+            object::access(env, (reg, pointer), (type_id, hold), off, bytes, how)?;
+            Ok(Target::Object(hold))
         }
         RegType::BtfSock(_) if !how.is_load() => refuse!(Access, "only read is supported"),
         RegType::BtfSock(sock) => {
@@ -144,7 +155,7 @@ fn map_access(
     off: i64,
     size: u32,
     how: How,
-) -> Checked {
+) -> Checked<Option<Kptr>> {
     let spec = env.map(map);
     let forbidden = match how {
         How::Store => map_args::is_read_only(spec).then_some("write into"),

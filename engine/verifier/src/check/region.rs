@@ -49,6 +49,7 @@ fn fixed(reg: Reg, pointer: &RegState, off: i64, size: i64, region: Region, empt
         | RegType::BtfSock(_)
         | RegType::Func { .. }
         | RegType::Dynptr(_)
+        | RegType::Object { .. }
         | RegType::Mem { .. } => {
             refuse!(Access, "invalid access to memory, mem_size={} off={off} size={size}", region.size)
         }

@@ -1,13 +1,15 @@
 //! Fields of map values that are the kernel's own: spin locks, timers, kernel pointers.
 
 use bpfreplay_isa::Reg;
-use bpfreplay_program::{MapSpec, SpecialKind};
+use bpfreplay_program::{MapSpec, SpecialField, SpecialKind};
 use bpfreplay_uapi::{HelperId, MapType};
 
 use super::helper_args::MapArgument;
+use super::kptr::Kptr;
+use super::object;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{Lock, RegState, RegType, State};
+use crate::state::{Hold, Lock, RegState, RegType, State};
 
 /// Who accesses a map's value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,56 +20,54 @@ pub(super) enum Source {
     Helper,
 }
 
-/// Loads, stores and memory arguments stay off them (linux: check_map_access()). `off` is from the pointer's base.
-pub(super) fn untouched(spec: &MapSpec, pointer: &RegState, off: i64, size: i64, source: Source) -> Checked {
+/// Loads, stores and memory arguments stay off them, but for loads and stores of a pointer to an object, which is then
+/// what is accessed (linux: check_map_access()). `off` is from the pointer's base.
+pub(super) fn untouched(
+    spec: &MapSpec,
+    pointer: &RegState,
+    off: i64,
+    size: i64,
+    source: Source,
+) -> Checked<Option<Kptr>> {
     let b = pointer.value.b64;
     let (first, end) = (b.smin.saturating_add(off), (b.umax as i64).saturating_add(off).saturating_add(size));
-    let touched =
-        spec.special.iter().find(|f| first < i64::from(f.off + f.kind.size()) && i64::from(f.off) < end);
-    match touched {
-        None => Ok(()),
-        Some(field) => match field.kind {
-            SpecialKind::Kptr { .. } => kptr(field.off, pointer, off, size, source),
-            SpecialKind::SpinLock
-            | SpecialKind::Timer
-            | SpecialKind::Workqueue
-            | SpecialKind::ListNode
-            | SpecialKind::RbNode
-            | SpecialKind::ListHead { .. }
-            | SpecialKind::RbRoot { .. }
-            | SpecialKind::Refcount => {
-                refuse!(Access, "{} cannot be accessed directly by load/store", field.kind.name())
-            }
-        },
+    let is_touched = |field: &&SpecialField| {
+        first < i64::from(field.off + field.kind.size()) && i64::from(field.off) < end
+    };
+    let mut found = None;
+    for field in spec.special.iter().filter(is_touched) {
+        let name = field.kind.name();
+        let Some(kptr) = Kptr::of(field) else {
+            refuse!(Access, "{name} cannot be accessed directly by load/store");
+        };
+        whole(kptr, name, pointer, off, size, source)?;
+        found = Some(kptr);
     }
+    Ok(found)
 }
 
-/// A kernel pointer is loaded and stored whole; this verifier does not follow them any further.
-fn kptr(at: u32, pointer: &RegState, off: i64, size: i64, source: Source) -> Checked {
+/// A pointer to an object is loaded and stored whole.
+fn whole(kptr: Kptr, name: &str, pointer: &RegState, off: i64, size: i64, source: Source) -> Checked {
+    let at = kptr.off;
     if source == Source::Helper {
-        refuse!(Access, "kptr cannot be accessed indirectly by helper");
+        refuse!(Access, "{name} cannot be accessed indirectly by helper");
     }
     let Some(var) = pointer.value.as_const() else {
-        refuse!(Access, "kptr access cannot have variable offset");
+        refuse!(Access, "{name} access cannot have variable offset");
     };
     let off = off.wrapping_add(var as i64);
     if off != i64::from(at) {
-        refuse!(Access, "kptr access misaligned expected={at} off={off}");
+        refuse!(Access, "{name} access misaligned expected={at} off={off}");
     }
     if size != 8 {
-        refuse!(Access, "kptr access size must be BPF_DW");
+        refuse!(Access, "{name} access size must be BPF_DW");
     }
-    refuse!(Unsupported, "kptrs in map values are not supported")
+    Ok(())
 }
 
 /// Inner maps like this are told apart by the lookup that found them: a timer is one map's.
 pub(crate) fn has_timer(spec: &MapSpec) -> bool {
     spec.special.iter().any(|field| matches!(field.kind, SpecialKind::Timer | SpecialKind::Workqueue))
-}
-
-/// Values of these maps are told apart by identity: a lock is one value's.
-pub(crate) fn has_spin_lock(spec: &MapSpec) -> bool {
-    spec.special.iter().any(|field| field.kind == SpecialKind::SpinLock)
 }
 
 /// The argument of `bpf_spin_lock` and `bpf_spin_unlock`: what is held afterwards (linux: process_spin_lock()).
@@ -77,15 +77,31 @@ pub(super) fn spin_lock(
     helper: HelperId,
     (reg, value): (Reg, &RegState),
 ) -> Checked<Option<Lock>> {
-    let map = field_pointer(env, SpecialKind::SpinLock, (reg, value))?;
-    let this = Lock { map, id: value.id };
+    match value.kind {
+        RegType::Object { hold: Hold::Owned, .. } if !value.nullable => local_lock(env, reg, value)?,
+        _ => drop(field_pointer(env, SpecialKind::SpinLock, (reg, value))?),
+    }
+    let Some(this) = Lock::of(value) else { return Ok(state.held.lock()) };
     match (state.held.lock(), helper) {
         (None, HelperId::SpinLock) => Ok(Some(this)),
         (Some(_), HelperId::SpinLock) => refuse!(Invalid, "Locking two bpf_spin_locks are not allowed"),
         (None, _) => refuse!(Invalid, "bpf_spin_unlock without taking a lock"),
-        (Some(held), _) if held != this => refuse!(Invalid, "bpf_spin_unlock of different lock"),
+        (Some(held), _) if !held.is(this) => refuse!(Invalid, "bpf_spin_unlock of different lock"),
         (Some(_), _) => Ok(None),
     }
+}
+
+/// A pointer to the lock of an object.
+fn local_lock(env: &Env<'_>, reg: Reg, value: &RegState) -> Checked {
+    object::fixed_offset(reg, value)?;
+    let lock = object::fields(env, value.kind).iter().find(|field| field.kind == SpecialKind::SpinLock);
+    let Some(lock) = lock else {
+        refuse!(Invalid, "local 'kptr' has no valid bpf_spin_lock");
+    };
+    if i64::from(value.off) != i64::from(lock.off) {
+        refuse!(Invalid, "off {} doesn't point to 'struct bpf_spin_lock' that is at {}", value.off, lock.off);
+    }
+    Ok(())
 }
 
 /// The argument of the timer helpers: the map whose timer it is (linux: process_timer_func()).

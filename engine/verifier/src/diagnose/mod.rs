@@ -52,7 +52,7 @@ pub(crate) fn registers(program: &Program, code: &Code, pc: usize, state: &State
         Some(Err(_)) | None => Vec::new(),
     };
     let known = used.into_iter().filter(|&reg| state.reg(reg).kind != RegType::NotInit);
-    let text = |reg| RegText { reg: state.reg(reg), frame: state.depth(), maps: &program.maps };
+    let text = |reg| RegText { reg: state.reg(reg), frame: state.depth(), program };
     let texts: Vec<_> = known.map(|reg| format!("R{}={}", reg.number(), text(reg))).collect();
     texts.join(" ")
 }

@@ -108,7 +108,7 @@ fn held_alike(old: &Held, new: &Held, ids: &IdMap) -> bool {
     let (o, n) = (old.references(), new.references());
     let lock_alike = match (old.lock(), new.lock()) {
         (None, None) => true,
-        (Some(o), Some(n)) => o.map == n.map && ids.agree(o.id, n.id),
+        (Some(o), Some(n)) => o.holder == n.holder && o.after() == n.after() && ids.agree(o.id, n.id),
         (None, Some(_)) | (Some(_), None) => false,
     };
     let regions_alike = old.in_rcu == new.in_rcu && old.preempt_disabled == new.preempt_disabled;
@@ -198,7 +198,8 @@ fn included(old: &RegState, new: &RegState, precise: bool, ids: &IdMap) -> bool 
         | RegType::Sock(_)
         | RegType::BtfSock(_)
         | RegType::Func { .. }
-        | RegType::Dynptr(_) => old.off == new.off && old.value == new.value && ids.agree(old.id, new.id),
+        | RegType::Dynptr(_)
+        | RegType::Object { .. } => old.off == new.off && old.value == new.value && ids.agree(old.id, new.id),
     }
 }
 

@@ -6,7 +6,7 @@ use bpfreplay_uapi::limits::{COMPLEXITY_LIMIT_INSNS, COMPLEXITY_LIMIT_JMP_SEQ};
 
 use super::joins::{Joins, Visit};
 use super::loops::Loops;
-use super::notes::{Access, Note};
+use super::notes::{Access, Note, ObjectCall};
 use crate::cfg::{Code, Fastcalls};
 use crate::error::{Checked, Circumstances, Refusal, refuse};
 use crate::log::Log;
@@ -273,6 +273,20 @@ impl<'a> Env<'a> {
             refuse!(Invalid, "same insn cannot be used with different pointers");
         }
         note.access = Some(access);
+        Ok(())
+    }
+
+    /// Notes what the call under way is about. Of two types it cannot be told: there must be one, unless the call
+    /// does without (`optional`).
+    pub(crate) fn note_object(&mut self, object: ObjectCall, optional: bool) -> Checked {
+        let note = &mut self.notes[self.pc];
+        note.object = match note.object {
+            Some(earlier) if earlier != object && optional => Some(ObjectCall::default()),
+            Some(earlier) if earlier != object => {
+                refuse!(Unsupported, "same call cannot be used with objects of different types")
+            }
+            Some(_) | None => Some(object),
+        };
         Ok(())
     }
 

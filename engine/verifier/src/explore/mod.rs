@@ -21,7 +21,9 @@ mod loops;
 mod notes;
 mod origin;
 mod precision;
+mod types;
 
 pub use env::STATE_BYTES_MAX;
 pub(crate) use env::{Env, Next, totals};
-pub(crate) use notes::{Access, Note};
+pub(crate) use notes::{Access, Note, ObjectCall};
+pub(crate) use types::type_name;

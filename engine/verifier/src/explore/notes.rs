@@ -1,6 +1,8 @@
 use bpfreplay_uapi::Kfunc;
 use bpfreplay_uapi::sock::SockKind;
 
+use crate::state::Hold;
+
 /// What all paths through one instruction agree on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Fact<T> {
@@ -38,8 +40,23 @@ pub(crate) enum Access {
     Context,
     /// A socket's field: the kernel converts those, so it wants the same.
     Sock(SockKind),
+    /// A load from an object: all paths load from one, or none does (linux: reg_type_mismatch_ok()).
+    Object,
+    /// A store to an object that is held so.
+    ObjectStore(Hold),
     /// Memory that is there as it is.
     Memory,
+}
+
+/// What a call on an object is to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct ObjectCall {
+    /// Bytes of a new one, else 0.
+    pub(crate) size: u32,
+    /// Its type among the program's local types.
+    pub(crate) local_type: Option<u32>,
+    /// Where in it the node is.
+    pub(crate) node_off: i32,
 }
 
 /// What exploration learned of one slot.
@@ -56,4 +73,6 @@ pub(crate) struct Note {
     pub(crate) writes_packet: bool,
     /// The kernel function that is called instead in programs of this type (linux: specialize_kfunc()).
     pub(crate) becomes: Option<Kfunc>,
+    /// A call on an object: which.
+    pub(crate) object: Option<ObjectCall>,
 }

@@ -332,7 +332,9 @@ fn undo(
             needs.remove(Reg::R0);
         }
         Instruction::TailCall => return Err(Lost),
-        Instruction::Call(CallTarget::Helper(_)) if code.edges.calls_back[pc] && after != Some(pc + 1) => {
+        Instruction::Call(CallTarget::Helper(_) | CallTarget::Kfunc(_))
+            if code.edges.calls_back[pc] && after != Some(pc + 1) =>
+        {
             if needs.frame == 0 {
                 return Err(Lost);
             }

@@ -199,7 +199,7 @@ impl Log {
             }
             if instruction == Instruction::Exit && state.depth() > 0 {
                 let shown = Touched::ALL;
-                let text = StateText { state, frame: state.depth(), shown, maps: &program.maps };
+                let text = StateText { state, frame: state.depth(), shown, program };
                 before.callee = Some(text.to_string());
             }
         }
@@ -245,8 +245,7 @@ impl Log {
     /// A path came back to a state it was in before, and is about to be refused.
     pub(crate) fn circle(&mut self, program: &Program, cur: &State, old: &State) {
         if self.is_on() {
-            let maps = &program.maps;
-            let text = |state| StateText { state, frame: cur.depth(), shown: Touched::ALL, maps };
+            let text = |state| StateText { state, frame: cur.depth(), shown: Touched::ALL, program };
             self.epilogue = format!("cur state:{}\nold state:{}\n", text(cur), text(old));
         }
     }
@@ -276,7 +275,7 @@ impl Log {
     }
 
     fn state(&mut self, program: &Program, state: &State, frame: usize, shown: Touched) {
-        let text = StateText { state, frame, shown, maps: &program.maps };
+        let text = StateText { state, frame, shown, program };
         self.line(&text.to_string());
     }
 

@@ -3,8 +3,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use bpfreplay_program::MapSpec;
+use bpfreplay_program::{MapSpec, Program};
 
+use crate::explore::type_name;
 use crate::scalar::Scalar;
 use crate::state::{MemSort, PacketRange, RegState, RegType};
 
@@ -12,7 +13,7 @@ use crate::state::{MemSort, PacketRange, RegState, RegType};
 pub(crate) struct RegText<'a> {
     pub(crate) reg: &'a RegState,
     pub(crate) frame: usize,
-    pub(crate) maps: &'a [MapSpec],
+    pub(crate) program: &'a Program,
 }
 
 impl Display for RegText<'_> {
@@ -24,6 +25,9 @@ impl Display for RegText<'_> {
         f.write_str(reg.type_name())?;
         if let RegType::BtfSock(sock) = reg.kind {
             f.write_str(sock.name())?;
+        }
+        if let RegType::Object { type_id, .. } = reg.kind {
+            f.write_str(type_name(self.program, type_id))?;
         }
         if let RegType::Stack { frame } = reg.kind {
             if usize::from(frame) != self.frame {
@@ -50,6 +54,9 @@ impl RegText<'_> {
         if reg.ref_obj_id != 0 && !is_slice {
             out.push(format!("ref_obj_id={}", reg.ref_obj_id));
         }
+        if matches!(reg.kind, RegType::Object { hold, .. } if hold.is_borrowed()) {
+            out.push("non_own_ref".to_owned());
+        }
         match reg.kind {
             RegType::MapPtr { map } | RegType::MapValue { map } | RegType::MapKey { map } => {
                 out.extend(self.map(map));
@@ -65,7 +72,8 @@ impl RegText<'_> {
             | RegType::BtfSock(_)
             | RegType::Mem { .. }
             | RegType::Func { .. }
-            | RegType::Dynptr(_) => {}
+            | RegType::Dynptr(_)
+            | RegType::Object { .. } => {}
         }
         if !reg.is_scalar() && reg.off != 0 {
             out.push(format!("off={}", Signed(reg.off.into())));
@@ -91,13 +99,13 @@ impl RegText<'_> {
     fn map(&self, map: u32) -> Option<String> {
         // Behind the program's maps come their inner ones (`Env::map`).
         let sizes = |spec: &MapSpec| format!("ks={},vs={}", spec.key_size, spec.value_size);
-        match (map as usize).checked_sub(self.maps.len()) {
+        match (map as usize).checked_sub(self.program.maps.len()) {
             None => {
-                let spec = &self.maps[map as usize];
+                let spec = &self.program.maps[map as usize];
                 Some(format!("map={},{}", object_name(&spec.name), sizes(spec)))
             }
             // Of an inner map the shape is known, not the name.
-            Some(outer) => self.maps.get(outer)?.inner.as_deref().map(sizes),
+            Some(outer) => self.program.maps.get(outer)?.inner.as_deref().map(sizes),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use bpfreplay_isa::Reg;
-use bpfreplay_program::MapSpec;
+use bpfreplay_program::Program;
 
 use super::register::RegText;
 use super::touched::Touched;
@@ -14,7 +14,7 @@ pub(super) struct StateText<'a> {
     pub(super) state: &'a State,
     pub(super) frame: usize,
     pub(super) shown: Touched,
-    pub(super) maps: &'a [MapSpec],
+    pub(super) program: &'a Program,
 }
 
 impl Display for StateText<'_> {
@@ -23,7 +23,7 @@ impl Display for StateText<'_> {
         if self.frame != 0 {
             write!(f, " frame{}:", self.frame)?;
         }
-        let text = |reg| RegText { reg, frame: self.frame, maps: self.maps };
+        let text = |reg| RegText { reg, frame: self.frame, program: self.program };
         for reg in Reg::ALL {
             let value = &frame.regs[reg.index()];
             if self.shown.has_reg(reg) && value.kind != RegType::NotInit {
@@ -69,15 +69,18 @@ impl Display for StateText<'_> {
     }
 }
 
-/// ` refs=2,4`: what has to be given back, a lock last (nothing can be acquired while it is held).
+/// ` refs=2,4`: what has to be given back, a lock among it, in the order in which it was acquired.
 struct HeldText<'a>(&'a Held);
 
 impl Display for HeldText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let references = self.0.references().iter().map(|reference| reference.id);
-        // Of a value that is alone in its map, a lock has no identity, and is not shown.
-        let lock = self.0.lock().map(|lock| lock.id).filter(|&id| id != 0);
-        for (at, id) in references.chain(lock).enumerate() {
+        let mut ids: Vec<u32> = self.0.references().iter().map(|reference| reference.id).collect();
+        if let Some(lock) = self.0.lock() {
+            ids.insert(lock.after(), lock.id);
+        }
+        // Of a value that is alone in its map, a lock has no identity: it is shown where it is the first.
+        let shown = ids.iter().enumerate().filter(|&(at, &id)| id != 0 || (at == 0 && ids.len() > 1));
+        for (at, (_, id)) in shown.enumerate() {
             write!(f, "{}{id}", if at == 0 { " refs=" } else { "," })?;
         }
         Ok(())

@@ -37,9 +37,16 @@ impl Touched {
 
     /// What an instruction will touch in this state, but for slots that helpers fill.
     pub(super) fn by(instruction: Instruction, state: &State) -> Touched {
-        if let Instruction::Call(CallTarget::Helper(id)) = instruction
-            && HelperId::from_id(id).is_some_and(|helper| helper.proto().args.contains(&ArgType::Func))
-        {
+        let has_callback = match instruction {
+            Instruction::Call(CallTarget::Helper(id)) => {
+                HelperId::from_id(id).is_some_and(|helper| helper.proto().args.contains(&ArgType::Func))
+            }
+            Instruction::Call(CallTarget::Kfunc(id)) => {
+                Kfunc::from_id(id as u32).is_some_and(|kfunc| kfunc.args().contains(&KfuncArg::Less))
+            }
+            _ => false,
+        };
+        if has_callback {
             // A frame was made for the callback.
             return Touched::ALL;
         }

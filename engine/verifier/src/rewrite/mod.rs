@@ -7,6 +7,7 @@
 //!              fastcall   spills around calls that leave their registers alone vanish
 //!              tail_call  `call 12` becomes TailCall
 //!              kfunc      a function that depends on the program's type becomes the one for it
+//!              object     calls on objects are told the type
 //!              may_goto   its function begins by setting the budget
 //! ```
 //! None of it changes what a program computes; slots move, so `orig_pc` says where each came from.
@@ -15,12 +16,13 @@ mod context;
 mod dead_code;
 mod link;
 pub(crate) mod may_goto;
+mod object;
 #[cfg(test)]
 mod tests;
 mod xdp;
 
 use bpfreplay_isa::{CallTarget, Imm64, Insn, Instruction, encode};
-use bpfreplay_uapi::{ContextKind, ContextLayout, HelperId};
+use bpfreplay_uapi::{ContextKind, ContextLayout, HelperId, Kfunc};
 
 use crate::cfg::Code;
 use crate::error::Checked;
@@ -94,6 +96,11 @@ fn replace(
         if let Some(insns) = converted {
             return Ok(Replacement { insns, ..Replacement::default() });
         }
+    }
+    if let (Instruction::Call(CallTarget::Kfunc(id)), Some(about)) = (instruction, notes[pc].object)
+        && let Some(kfunc) = Kfunc::from_id(id as u32)
+    {
+        return Ok(object::call(kfunc, about));
     }
     let target = |off: i32| (pc as i64 + 1 + i64::from(off)) as usize;
     let instruction = match instruction {

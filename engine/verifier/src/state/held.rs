@@ -1,3 +1,5 @@
+use super::reg::{RegState, RegType};
+
 /// What the program holds and has to give back: references to objects, a lock, and regions it is in.
 ///
 /// ```text
@@ -27,10 +29,43 @@ pub(crate) struct Reference {
 /// The spin lock that is taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Lock {
-    /// In a value of this map,
-    pub(crate) map: u32,
+    /// In what,
+    pub(crate) holder: LockHolder,
     /// with this identity: each lookup gives another.
     pub(crate) id: u32,
+    /// How many of the references that are held were before it.
+    after: usize,
+}
+
+/// What a lock is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LockHolder {
+    /// A value of this map.
+    Map(u32),
+    /// An object of the program's.
+    Object,
+}
+
+impl Lock {
+    /// The lock in what the register points to, if there is one in it.
+    pub(crate) const fn of(value: &RegState) -> Option<Lock> {
+        let holder = match value.kind {
+            RegType::MapValue { map } => LockHolder::Map(map),
+            RegType::Object { .. } => LockHolder::Object,
+            _ => return None,
+        };
+        Some(Lock { holder, id: value.id, after: 0 })
+    }
+
+    /// Whether they are the same.
+    pub(crate) fn is(self, other: Lock) -> bool {
+        self.holder == other.holder && self.id == other.id
+    }
+
+    /// How many references were held when it was taken, of those that still are.
+    pub(crate) const fn after(self) -> usize {
+        self.after
+    }
 }
 
 impl Held {
@@ -44,10 +79,15 @@ impl Held {
 
     /// Whether there was such a reference.
     pub(crate) fn release(&mut self, id: u32) -> bool {
-        let before = self.references.len();
         // The order of the others stays: states are compared by it.
-        self.references.retain(|reference| reference.id != id);
-        self.references.len() < before
+        let Some(at) = self.references.iter().position(|reference| reference.id == id) else {
+            return false;
+        };
+        self.references.remove(at);
+        if let Some(lock) = self.lock.as_mut().filter(|lock| at < lock.after) {
+            lock.after -= 1;
+        }
+        true
     }
 
     pub(crate) fn lock(&self) -> Option<Lock> {
@@ -55,6 +95,6 @@ impl Held {
     }
 
     pub(crate) fn set_lock(&mut self, lock: Option<Lock>) {
-        self.lock = lock;
+        self.lock = lock.map(|lock| Lock { after: self.references.len(), ..lock });
     }
 }

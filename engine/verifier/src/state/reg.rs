@@ -2,6 +2,7 @@ use bpfreplay_isa::Width;
 use bpfreplay_uapi::sock::{BtfSock, SockKind};
 
 use super::dynptr::DynptrKind;
+use super::object::Hold;
 use crate::scalar::Scalar;
 
 /// What a register holds (linux: enum bpf_reg_type). Part of the type: which object, never where in it.
@@ -37,6 +38,8 @@ pub(crate) enum RegType {
     Func { function: u32 },
     /// A dynptr that a global function was handed, to read (linux: CONST_PTR_TO_DYNPTR).
     Dynptr(DynptrKind),
+    /// A structure of the program's own types, by BTF id (linux: PTR_TO_BTF_ID).
+    Object { type_id: u32, hold: Hold },
 }
 
 /// Whose memory it is.
@@ -110,6 +113,7 @@ impl RegType {
             (RegType::MapKey { .. }, _) => "map_key",
             (RegType::Func { .. }, _) => "func",
             (RegType::Dynptr(_), _) => "dynptr_ptr",
+            (RegType::Object { hold, .. }, nullable) => hold.name(nullable),
         }
     }
 
@@ -129,7 +133,8 @@ impl RegType {
             | RegType::Mem { .. }
             | RegType::MapKey { .. }
             | RegType::Func { .. }
-            | RegType::Dynptr(_) => false,
+            | RegType::Dynptr(_)
+            | RegType::Object { .. } => false,
         }
     }
 

@@ -13,9 +13,9 @@
 //!
 //! A timer's callback runs when the program is over: it is explored from a state of its own, with nothing below it.
 
-use bpfreplay_isa::Reg;
+use bpfreplay_isa::{CallTarget, Instruction, Reg};
 use bpfreplay_program::Linkage;
-use bpfreplay_uapi::HelperId;
+use bpfreplay_uapi::{HelperId, Kfunc};
 
 use super::call::new_frame;
 use super::return_value;
@@ -48,9 +48,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, helper: HelperId, map: 
         state.cur_mut().callback_depth = 0;
         return Ok(());
     }
-    env.callbacks.insert(function as usize);
-    let kind = FrameKind::Callback { callsite: env.pc() as u32 };
-    let mut frame = new_frame(state, kind, function)?;
+    let mut frame = frame(env, state, function)?;
     match (helper, map) {
         (HelperId::ForEachMapElem, Some(map)) => element_arguments(state, &mut frame, map),
         (HelperId::UserRingbufDrain, _) => {
@@ -65,6 +63,33 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, helper: HelperId, map: 
             frame.regs[Reg::R2.index()] = *state.reg(Reg::R3);
         }
     }
+    enter(env, state, frame)
+}
+
+/// Leaves pending the function that says which of two nodes comes first: less(a, b), any number of times
+/// (linux: set_rbtree_add_callback_state()).
+pub(super) fn less(env: &mut Env<'_>, state: &mut State, function: u32, node: RegState) -> Checked {
+    let mut frame = frame(env, state, function)?;
+    frame.regs[Reg::R1.index()] = node;
+    frame.regs[Reg::R2.index()] = node;
+    enter(env, state, frame)
+}
+
+/// Whether the function that runs says which node of a tree comes first (linux: in_rbtree_lock_required_cb()).
+pub(super) fn is_in_less(env: &Env<'_>, state: &State) -> bool {
+    let FrameKind::Callback { callsite } = state.cur().kind else { return false };
+    let call = env.code.decoded.get(callsite as usize);
+    matches!(call, Some(Ok(Instruction::Call(CallTarget::Kfunc(id)))) if *id as u32 == Kfunc::RbtreeAdd.id())
+}
+
+fn frame(env: &mut Env<'_>, state: &State, function: u32) -> Checked<Frame> {
+    env.callbacks.insert(function as usize);
+    new_frame(state, FrameKind::Callback { callsite: env.pc() as u32 }, function)
+}
+
+/// The callback's round is pending, in a copy of the state.
+fn enter(env: &mut Env<'_>, state: &mut State, frame: Frame) -> Checked {
+    let function = frame.subprog;
     let mut inside = state.clone();
     inside.rounds.callback += 1;
     inside.cur_mut().callback_depth += 1;

@@ -1,25 +1,30 @@
 //! Calls of helper functions (linux: check_helper_call()).
 
 use bpfreplay_isa::Reg;
+use bpfreplay_program::KptrKind;
 use bpfreplay_uapi::map::create_flags;
 use bpfreplay_uapi::sock::{BtfSock, SockKind};
 use bpfreplay_uapi::{HelperId, MapType, RetType, helper_name};
 
-use super::{call, callback, dynptr, forget_packet_pointers, reference, stack};
+use super::{call, callback, dynptr, forget_packet_pointers, object, reference, stack};
 use crate::check::helper_args::{self, Call, Effect, MapArgument};
 use crate::check::memory::writes_packets;
-use crate::check::special::has_spin_lock;
+use crate::check::object::has_spin_lock;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{DynptrKind, MemSort, RegState, RegType, State, locate};
 
 pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
-    if state.held.lock().is_some() && id != HelperId::SpinUnlock.id() {
+    let may_be_locked = [HelperId::SpinUnlock.id(), HelperId::KptrXchg.id()].contains(&id);
+    if state.held.lock().is_some() && !may_be_locked {
         refuse!(Invalid, "function calls are not allowed while holding a lock");
     }
     let helper = find(env, id)?;
     let proto = helper.proto();
-    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: given } =
+    if matches!(helper, HelperId::SpinLock | HelperId::SpinUnlock) && callback::is_in_less(env, state) {
+        refuse!(Access, "can't spin_{{lock,unlock}} in rbtree cb");
+    }
+    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: given, kptr } =
         helper_args::check(env, state, helper)?;
 
     let mut not_null = false;
@@ -35,6 +40,9 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     }
     for effect in effects {
         apply(env, state, effect)?;
+    }
+    if kptr.is_some_and(|kptr| kptr.kind == KptrKind::Percpu) {
+        object::keep_percpu(state, ref_obj_id);
     }
     if releases && !reference::release(state, ref_obj_id) {
         refuse!(Invalid, "func {}#{id} reference has not been acquired before", proto.name);
@@ -96,8 +104,10 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
         (RetType::RingbufMemOrNull, _) => {
             or_null(env, RegType::Mem { size: alloc_size.unwrap_or(0), sort: MemSort::Ringbuf })
         }
-        // No call of it comes here yet.
-        (RetType::ObjectOrNull, _) => RegState::UNKNOWN,
+        (RetType::ObjectOrNull, _) => match kptr {
+            Some(kptr) => or_null(env, kptr.taken()),
+            None => RegState::UNKNOWN,
+        },
         (RetType::DynptrDataOrNull, _) => match given {
             Some(given) => dynptr::data(env, given, alloc_size.unwrap_or(0)),
             None => RegState::UNKNOWN,
@@ -131,8 +141,9 @@ fn from_mem(state: &State) -> Checked {
 
 /// A value that is there. One with a lock is told from the others by its identity.
 fn map_value(env: &mut Env<'_>, map: u32) -> RegState {
-    let id = if has_spin_lock(env.map(map)) { env.new_id() } else { 0 };
-    RegState { id, ..RegState::pointer(RegType::MapValue { map }) }
+    let kind = RegType::MapValue { map };
+    let id = if has_spin_lock(env, kind) { env.new_id() } else { 0 };
+    RegState { id, ..RegState::pointer(kind) }
 }
 
 /// `bpf_get_local_storage` cannot fail, so there is nothing its flags could ask for.
@@ -189,7 +200,12 @@ pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) -> Che
             env.notes[pc].writes_packet = true;
         }
         Effect::DependsOn(reg) => env.mark_precise(state, reg),
-        Effect::SetsLock(lock) => state.held.set_lock(lock),
+        Effect::SetsLock(lock) => {
+            state.held.set_lock(lock);
+            if lock.is_none() {
+                object::end_borrowing(state);
+            }
+        }
         Effect::ReadsDynptr(argument) => dynptr::mark_read(env, state, argument),
         Effect::EndsDynptr(argument) => dynptr::end(env, state, argument),
         Effect::MakesDynptr(place, kind) => dynptr::make(env, state, place, kind, None)?,

@@ -1,6 +1,7 @@
 use bpfreplay_isa::{JmpOp, Operand, Reg, Width};
 
 use super::{links, operand, packet_range, read, reference};
+use crate::check::object::is_trusted;
 use crate::error::Checked;
 use crate::explore::{Env, Next};
 use crate::scalar::{self, Branch};
@@ -75,8 +76,11 @@ fn predict_null(op: JmpOp, pointer: &RegState) -> Option<Branch> {
     if pointer.nullable {
         return None;
     }
+    let is_there = matches!(pointer.kind, RegType::Object { .. }) && is_trusted(pointer);
     match pointer.kind {
-        RegType::MapValue { .. }
+        RegType::Object { .. } if !is_there => None,
+        RegType::Object { .. }
+        | RegType::MapValue { .. }
         | RegType::MapKey { .. }
         | RegType::MapPtr { .. }
         | RegType::Sock(_)
@@ -172,6 +176,8 @@ fn learn_pointer_equality(
 ) {
     match src {
         Operand::Imm(0) if lhs.nullable => reference::decide_null(env, state, lhs.id, equal),
+        // Pointers of BTF types may be NULL all the same.
+        Operand::Reg(_) if [lhs, rhs].into_iter().any(is_of_btf) => {}
         Operand::Reg(src) if equal && lhs.is_pointer() && rhs.is_pointer() => {
             let is_there = |pointer| predict_null(JmpOp::Ne, pointer) == Some(Branch::Taken);
             if lhs.nullable && is_there(rhs) {
@@ -182,4 +188,8 @@ fn learn_pointer_equality(
         }
         Operand::Imm(_) | Operand::Reg(_) => {}
     }
+}
+
+fn is_of_btf(reg: &RegState) -> bool {
+    matches!(reg.kind, RegType::Object { .. } | RegType::BtfSock(_))
 }

@@ -2,7 +2,7 @@
 
 use bpfreplay_uapi::Kfunc;
 
-use super::{call, dynptr, iter_num, region};
+use super::{call, dynptr, iter_num, object, region};
 use crate::error::{Checked, refuse};
 use crate::explore::{Env, Next};
 use crate::state::State;
@@ -50,13 +50,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: i32) -> Checked<Nex
         | Kfunc::RbtreeFirst
         | Kfunc::RbtreeRoot
         | Kfunc::RbtreeLeft
-        | Kfunc::RbtreeRight => {
-            refuse!(
-                Unsupported,
-                "call to kernel function (kfunc) '{}': the engine does not have it",
-                kfunc.name()
-            )
-        }
+        | Kfunc::RbtreeRight => object::call(env, state, kfunc)?,
     }
     Ok(Next::Goto(env.pc() + 1))
 }

@@ -1,10 +1,12 @@
 use bpfreplay_isa::{AtomicOp, Operand, Reg, Size, Width};
+use bpfreplay_program::KptrKind;
 use bpfreplay_uapi::SkbValue;
 use bpfreplay_uapi::sock::SockKind;
 
 use super::{alu, operand, read, stack, writable};
 use crate::check;
 use crate::check::context::ContextAccess;
+use crate::check::kptr::{self, Kptr};
 use crate::check::memory::{self, How, Target};
 use crate::error::{Checked, refuse};
 use crate::explore::{Access, Env};
@@ -34,12 +36,15 @@ pub(super) fn load(
         Extend::Sign => How::LoadSigned,
     };
     let target = memory::access(env, state, (base, off), size.bytes(), how)?;
-    note(env, target)?;
+    note(env, target, how)?;
     let loaded = match target {
         Target::Stack(range) => stack::read(env, state, range)?,
         Target::Context(access) => context_value(env, access, size),
         Target::MapValue { map, off } => map_value(env, map, off, size),
-        Target::Packet | Target::Memory | Target::Sock(_) => RegState::scalar(Scalar::of_bits(size.bits())),
+        Target::Kptr(kptr) => kptr_value(env, kptr, how)?,
+        Target::Packet | Target::Memory | Target::Object(_) | Target::Sock(_) => {
+            RegState::scalar(Scalar::of_bits(size.bits()))
+        }
     };
     state.set(dst, extended(loaded, size, extend));
     Ok(())
@@ -69,11 +74,15 @@ fn extended(loaded: RegState, size: Size, extend: Extend) -> RegState {
 }
 
 /// All paths through an instruction reach the context, or none does: it is converted afterwards.
-fn note(env: &mut Env<'_>, target: Target) -> Checked {
+fn note(env: &mut Env<'_>, target: Target, how: How) -> Checked {
     env.note_access(match target {
         Target::Context(_) => Access::Context,
         Target::Sock(kind) => Access::Sock(kind),
-        Target::Stack(_) | Target::Packet | Target::MapValue { .. } | Target::Memory => Access::Memory,
+        Target::Object(hold) if how == How::Store => Access::ObjectStore(hold),
+        Target::Object(_) => Access::Object,
+        Target::Stack(_) | Target::Packet | Target::MapValue { .. } | Target::Kptr(_) | Target::Memory => {
+            Access::Memory
+        }
     })
 }
 
@@ -89,6 +98,15 @@ fn context_value(env: &mut Env<'_>, access: ContextAccess, size: Size) -> RegSta
             ..RegState::pointer(RegType::Sock(SockKind::Common))
         },
     }
+}
+
+/// A pointer to an object, or NULL.
+fn kptr_value(env: &mut Env<'_>, kptr: Kptr, how: How) -> Checked<RegState> {
+    if how != How::Load {
+        refuse!(Access, "kptr in map can only be accessed using BPF_MEM instruction mode");
+    }
+    kptr::is_local(env, kptr)?;
+    Ok(RegState { nullable: true, id: env.new_id(), ..RegState::pointer(kptr.loaded()) })
 }
 
 /// Frozen data sections hold constants, everything else any number (linux: bpf_map_direct_read()).
@@ -116,7 +134,7 @@ pub(super) fn store(
     let value = operand(state, src)?;
     read(state, base)?;
     let target = memory::access(env, state, (base, off), size.bytes(), How::Store)?;
-    note(env, target)?;
+    note(env, target, How::Store)?;
     match target {
         Target::Stack(range) => {
             let value = match src {
@@ -135,8 +153,30 @@ pub(super) fn store(
             env.notes[pc].writes_packet = true;
             Ok(())
         }
+        Target::Kptr(kptr) => store_kptr(env, kptr, &value, src),
         // A map value, context or memory does not remember: loads give any number.
-        Target::Context(_) | Target::MapValue { .. } | Target::Memory | Target::Sock(_) => Ok(()),
+        Target::Context(_)
+        | Target::MapValue { .. }
+        | Target::Memory
+        | Target::Object(_)
+        | Target::Sock(_) => Ok(()),
+    }
+}
+
+/// A pointer that owns nothing, or NULL (linux: check_map_kptr_access()).
+fn store_kptr(env: &Env<'_>, kptr: Kptr, value: &RegState, src: Operand) -> Checked {
+    if kptr.kind != KptrKind::Unref {
+        refuse!(Access, "store to referenced kptr disallowed");
+    }
+    match src {
+        Operand::Imm(0) => Ok(()),
+        Operand::Imm(_) => {
+            refuse!(Access, "BPF_ST imm must be 0 when storing to kptr at off={}", kptr.off)
+        }
+        Operand::Reg(reg) => {
+            kptr::is_local(env, kptr)?;
+            kptr::store(env, kptr, reg, value)
+        }
     }
 }
 
@@ -170,6 +210,9 @@ pub(super) fn atomic(
                 pointer.type_name()
             )
         }
+        RegType::Object { .. } if !pointer.nullable => {
+            check::stack::aligned("", &pointer, off.into(), size.bytes())?;
+        }
         RegType::MapValue { .. } | RegType::Mem { .. } if !pointer.nullable => {
             check::stack::aligned("value", &pointer, off.into(), size.bytes())?;
         }
@@ -183,7 +226,8 @@ pub(super) fn atomic(
         | RegType::Mem { .. }
         | RegType::MapKey { .. }
         | RegType::Func { .. }
-        | RegType::Dynptr(_) => {}
+        | RegType::Dynptr(_)
+        | RegType::Object { .. } => {}
     }
     let fetched = match (op.fetches(), op) {
         (false, _) => None,
@@ -195,6 +239,9 @@ pub(super) fn atomic(
     }
     // Read and written; the messages are those of the read.
     let target = memory::access(env, state, (base, off), size.bytes(), How::Load)?;
+    if let Target::Kptr(_) = target {
+        refuse!(Access, "kptr in map can only be accessed using BPF_MEM instruction mode");
+    }
     if let Target::Stack(range) = target
         && !range.is_fixed()
     {
@@ -214,7 +261,7 @@ pub(super) fn atomic(
         refuse!(Access, "misaligned access off {unknown}+0+{off} size {}", size.bytes());
     }
     memory::access(env, state, (base, off), size.bytes(), How::Store)?;
-    note(env, target)?;
+    note(env, target, How::Store)?;
     let mut old = RegState::scalar(Scalar::of_bits(size.bits()));
     if let Target::Stack(range) = target {
         old = extended(stack::read(env, state, range)?, size, Extend::Zero);

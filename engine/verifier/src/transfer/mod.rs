@@ -10,6 +10,7 @@ mod jump;
 mod kfunc;
 mod links;
 mod memory;
+mod object;
 mod packet_load;
 mod packet_range;
 mod pointer;

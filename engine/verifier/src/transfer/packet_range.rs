@@ -97,7 +97,8 @@ fn is_bounded_by(pointer: &RegState, end: &RegState) -> bool {
         | RegType::Mem { .. }
         | RegType::MapKey { .. }
         | RegType::Func { .. }
-        | RegType::Dynptr(_) => false,
+        | RegType::Dynptr(_)
+        | RegType::Object { .. } => false,
     }
 }
 

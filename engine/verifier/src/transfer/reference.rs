@@ -4,7 +4,8 @@ use bpfreplay_uapi::sock::SockKind;
 use bpfreplay_uapi::{HelperId, MapType};
 
 use crate::check::helper_args::MapArgument;
-use crate::check::special::{has_spin_lock, has_timer};
+use crate::check::object::has_spin_lock;
+use crate::check::special::has_timer;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
 use crate::state::{MemSort, RegState, RegType, State};
@@ -23,7 +24,11 @@ pub(super) fn of_result(env: &Env<'_>, helper: HelperId, map: Option<MapArgument
     let map_type = map.map(|argument| env.map(argument.map).map_type);
     let acquires = matches!(
         helper,
-        HelperId::SkLookupTcp | HelperId::SkLookupUdp | HelperId::SkcLookupTcp | HelperId::RingbufReserve
+        HelperId::SkLookupTcp
+            | HelperId::SkLookupUdp
+            | HelperId::SkcLookupTcp
+            | HelperId::RingbufReserve
+            | HelperId::KptrXchg
     );
     let holds_sockets = matches!(map_type, Some(MapType::Sockmap | MapType::Sockhash));
     if acquires || (helper == HelperId::MapLookupElem && holds_sockets) {
@@ -131,8 +136,8 @@ pub(super) fn decide_null(env: &Env<'_>, state: &mut State, id: u32, is_null: bo
             return;
         }
         not_null(env, reg);
-        let tells_locks_apart = matches!(reg.kind, RegType::MapValue { map } if has_spin_lock(env.map(map)));
-        if !tells_locks_apart {
+        // Of what has a lock, the identity says which.
+        if !has_spin_lock(env, reg.kind) {
             reg.id = 0;
         }
     });

@@ -5,7 +5,7 @@
 
 use bpfreplay_uapi::Kfunc;
 
-use super::call;
+use super::{call, object};
 use crate::error::{Checked, refuse};
 use crate::state::State;
 
@@ -23,7 +23,10 @@ pub(super) fn call(state: &mut State, kfunc: Kfunc) -> Checked {
         Kfunc::RcuReadUnlock if !held.in_rcu => {
             refuse!(Invalid, "unmatched rcu read unlock (kernel function {})", kfunc.name())
         }
-        Kfunc::RcuReadUnlock => held.in_rcu = false,
+        Kfunc::RcuReadUnlock => {
+            held.in_rcu = false;
+            object::end_rcu(state);
+        }
         Kfunc::PreemptDisable => held.preempt_disabled += 1,
         _ => match held.preempt_disabled.checked_sub(1) {
             Some(left) => held.preempt_disabled = left,

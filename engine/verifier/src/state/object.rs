@@ -1,0 +1,78 @@
+/// How a pointer to a structure of the program's own types holds it (linux: the flags of PTR_TO_BTF_ID).
+///
+/// ```text
+///   new, pop ──▶ Owned ──push, add──▶ Borrowed ──unlock──▶ a number
+///                  │ ▲                   ▲  └──remove──▶ Owned
+///                  │ └──xchg── kptr ──load──▶ Rcu ──rcu unlock──▶ Stale
+///                  └──drop, xchg──▶ a number
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Hold {
+    /// By a reference, which has to be given back (linux: MEM_ALLOC).
+    Owned,
+    /// It is in a list or tree: there until the lock is released (linux: MEM_ALLOC | NON_OWN_REF).
+    Borrowed,
+    /// As [`Hold::Borrowed`], of a type whose objects are counted: others may hold it, too
+    /// (linux: MEM_ALLOC | NON_OWN_REF | MEM_RCU).
+    BorrowedCounted,
+    /// Loaded from where somebody else owns it: there while the program runs (linux: MEM_ALLOC | MEM_RCU).
+    Rcu,
+    /// What was [`Hold::Rcu`] before an RCU region ended (linux: MEM_ALLOC | PTR_UNTRUSTED).
+    Stale,
+    /// Nobody knows whether it is still there (linux: PTR_UNTRUSTED).
+    Untrusted,
+    /// An object for each CPU, with a reference (linux: MEM_ALLOC | MEM_PERCPU).
+    PercpuOwned,
+    /// An object for each CPU that somebody else owns (linux: MEM_PERCPU | MEM_RCU).
+    PercpuRcu,
+}
+
+impl Hold {
+    /// The kernel's name of the type, in front of that of the structure (linux: reg_type_str()).
+    pub(crate) const fn name(self, nullable: bool) -> &'static str {
+        match (self, nullable) {
+            (Hold::Owned | Hold::Borrowed, false) => "ptr_",
+            (Hold::Owned | Hold::Borrowed, true) => "ptr_or_null_",
+            (Hold::BorrowedCounted | Hold::Rcu, false) => "rcu_ptr_",
+            (Hold::BorrowedCounted | Hold::Rcu, true) => "rcu_ptr_or_null_",
+            (Hold::Stale | Hold::Untrusted, false) => "untrusted_ptr_",
+            (Hold::Stale | Hold::Untrusted, true) => "untrusted_ptr_or_null_",
+            (Hold::PercpuOwned, false) => "percpu_ptr_",
+            (Hold::PercpuOwned, true) => "percpu_ptr_or_null_",
+            (Hold::PercpuRcu, false) => "percpu_rcu_ptr_",
+            (Hold::PercpuRcu, true) => "percpu_rcu_ptr_or_null_",
+        }
+    }
+
+    /// Whether it is valid only as long as the lock is held (linux: type_is_non_owning_ref()).
+    pub(crate) const fn is_borrowed(self) -> bool {
+        matches!(self, Hold::Borrowed | Hold::BorrowedCounted)
+    }
+
+    /// Whether it is known to be an object of `bpf_obj_new` (linux: MEM_ALLOC).
+    pub(crate) const fn is_alloc(self) -> bool {
+        match self {
+            Hold::Owned
+            | Hold::Borrowed
+            | Hold::BorrowedCounted
+            | Hold::Rcu
+            | Hold::Stale
+            | Hold::PercpuOwned => true,
+            Hold::Untrusted | Hold::PercpuRcu => false,
+        }
+    }
+
+    /// Whether it is one for each CPU (linux: MEM_PERCPU).
+    pub(crate) const fn is_percpu(self) -> bool {
+        matches!(self, Hold::PercpuOwned | Hold::PercpuRcu)
+    }
+
+    /// What is left of it when an RCU region ends.
+    pub(crate) const fn after_rcu_unlock(self) -> Option<Hold> {
+        match self {
+            Hold::Rcu | Hold::BorrowedCounted => Some(Hold::Stale),
+            Hold::PercpuRcu => Some(Hold::Untrusted),
+            Hold::Owned | Hold::Borrowed | Hold::Stale | Hold::Untrusted | Hold::PercpuOwned => None,
+        }
+    }
+}
