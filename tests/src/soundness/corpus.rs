@@ -6,6 +6,7 @@ use bpfreplay_parsers::ALL;
 use bpfreplay_program::{MapContent, MapSpec, Program};
 
 use super::random::Random;
+use crate::captures::root;
 use crate::case::{verifier_cases, verifier_program};
 use crate::selftests;
 
@@ -19,7 +20,8 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// The cases of `tests/cases/verifier` and the programs of all shipped objects.
+    /// The cases of `tests/cases/verifier`, the idioms as clang compiles them for the first and the last instruction set,
+    /// and the programs of all shipped objects.
     ///
     /// # Panics
     ///
@@ -34,12 +36,24 @@ impl Corpus {
             }
         }
         for object in ALL.iter().copied().flatten() {
-            let parsed = Object::parse(object.bytes).expect("a shipped object");
-            for program in parsed.programs {
-                corpus.add(format!("{}: {}", object.name, program.name), &program);
+            corpus.add_object(object.name, object.bytes);
+        }
+        for cpu in ["v1", "v4"] {
+            let folder = root().join("tests/idioms").join(cpu);
+            let mut files: Vec<_> = std::fs::read_dir(folder).expect("the idioms").flatten().collect();
+            files.sort_by_key(std::fs::DirEntry::file_name);
+            for file in files {
+                let bytes = std::fs::read(file.path()).expect("a committed object");
+                corpus.add_object(&format!("{cpu}/{}", file.file_name().display()), &bytes);
             }
         }
         corpus
+    }
+
+    fn add_object(&mut self, name: &str, bytes: &[u8]) {
+        for program in Object::parse(bytes).expect("a committed object").programs {
+            self.add(format!("{name}: {}", program.name), &program);
+        }
     }
 
     /// Adds the suites that `tests/selftests/judge` built in this folder.
