@@ -9,13 +9,19 @@ use bpfreplay_uapi::Errno;
 pub(super) trait Ops {
     /// `BPF_MAP_LOOKUP_ELEM`, into [`Map::user_value_size`](super::Map::user_value_size) bytes. Flags are 0 or
     /// `BPF_F_LOCK`, the latter only for kinds whose values have a lock.
-    fn lookup(&self, key: &[u8], value: &mut [u8], flags: u64) -> Result<(), Errno>;
+    fn lookup(&self, _key: &[u8], _value: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
 
     /// `BPF_MAP_UPDATE_ELEM`, from as many bytes.
-    fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno>;
+    fn update(&self, _key: &[u8], _value: &[u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
 
     /// `BPF_MAP_DELETE_ELEM`.
-    fn delete(&self, key: &[u8]) -> Result<(), Errno>;
+    fn delete(&self, _key: &[u8]) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
 
     /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`.
     fn take(&self, _key: &[u8], _value: &mut [u8]) -> Result<(), Errno> {
@@ -23,10 +29,14 @@ pub(super) trait Ops {
     }
 
     /// `BPF_MAP_GET_NEXT_KEY`.
-    fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno>;
+    fn next_key(&self, _key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
+        Err(Errno::ENOTSUPP)
+    }
 
-    /// Entries there are; of an array all.
-    fn entries(&self) -> u32;
+    /// Entries there are; of an array all, of a ring none.
+    fn entries(&self) -> u32 {
+        0
+    }
 
     /// The address of a value, for a program on `cpu`.
     fn value_address(&self, _key: &[u8], _cpu: u32) -> Option<u64> {

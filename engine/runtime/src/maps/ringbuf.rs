@@ -60,24 +60,4 @@ impl Ringbuf {
     }
 }
 
-impl Ops for Ringbuf {
-    fn lookup(&self, _: &[u8], _: &mut [u8], _: u64) -> Result<(), Errno> {
-        Err(Errno::ENOTSUPP)
-    }
-
-    fn update(&self, _: &[u8], _: &[u8], _: u64) -> Result<(), Errno> {
-        Err(Errno::ENOTSUPP)
-    }
-
-    fn delete(&self, _: &[u8]) -> Result<(), Errno> {
-        Err(Errno::ENOTSUPP)
-    }
-
-    fn next_key(&self, _: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
-        Err(Errno::ENOTSUPP)
-    }
-
-    fn entries(&self) -> u32 {
-        0
-    }
-}
+impl Ops for Ringbuf {}
