@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bpfreplay_loader::Object;
-use bpfreplay_program::Program;
+use bpfreplay_program::{MapSpec, Program, SpecialKind};
 use bpfreplay_uapi::{MapType, ProgType};
 
 use crate::case::{Engine, Loaded, Outcome};
@@ -90,8 +90,9 @@ fn compare_maps(
         let per_cpu =
             matches!(spec.map_type, MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash);
         let mut all = loaded.iter_mut().map(|instance| {
-            let entries =
+            let mut entries =
                 instance.entries(&spec.name).unwrap_or_else(|error| panic!("{file} {}: {error}", spec.name));
+            entries.values_mut().for_each(|value| without_heads(spec, value));
             if per_cpu { summed(entries, spec.value_size.next_multiple_of(8) as usize) } else { entries }
         });
         let first = all.next().expect("at least one engine");
@@ -110,6 +111,13 @@ fn compare_maps(
                 );
             }
         }
+    }
+}
+
+/// The kernel shows where a copy of a list's head was: nothing of the value.
+fn without_heads(spec: &MapSpec, value: &mut [u8]) {
+    for field in spec.special.iter().filter(|field| matches!(field.kind, SpecialKind::ListHead { .. })) {
+        value[field.off as usize..][..field.kind.size() as usize].fill(0);
     }
 }
 
