@@ -366,6 +366,11 @@ const HINTS: &[(&[&str], &str)] = &[
         "a number is wanted here; this is a pointer, or was never set on some path",
     ),
     (&["type=scalar expected="], "the helper wants a pointer here; a number was passed"),
+    (
+        &["pointer offset"],
+        "a pointer moves by less than 2^29, and so far apart may numbers be that one is made from the other: start from a \
+         number that is small",
+    ),
     (&["expected=scalar"], "the helper wants a number here; a pointer was passed"),
     (&[" expected="], "the helper wants another kind of pointer here"),
 ];

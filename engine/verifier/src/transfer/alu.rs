@@ -31,11 +31,11 @@ pub(super) fn binary(
             if let Operand::Reg(src) = src {
                 env.mark_precise(state, src);
             }
-            pointer::arithmetic(env, (width, op), dst, &lhs, &rhs.value, pointer::Side::Left)?
+            pointer::arithmetic(env, (width, op), dst, &lhs, &rhs, pointer::Side::Left)?
         }
         (false, true) => {
             env.mark_precise(state, dst);
-            pointer::arithmetic(env, (width, op), dst, &rhs, &lhs.value, pointer::Side::Right)?
+            pointer::arithmetic(env, (width, op), dst, &rhs, &lhs, pointer::Side::Right)?
         }
     };
     state.set(dst, result);

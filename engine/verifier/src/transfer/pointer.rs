@@ -32,7 +32,7 @@ pub(super) fn arithmetic(
     (width, op): (Width, AluOp),
     dst: Reg,
     pointer: &RegState,
-    number: &Scalar,
+    number: &RegState,
     side: Side,
 ) -> Checked<RegState> {
     let n = dst.number();
@@ -47,7 +47,7 @@ pub(super) fn arithmetic(
         refuse!(Access, "R{n} pointer arithmetic on {name} prohibited, null-check it first");
     }
     if matches!(pointer.kind, RegType::MapPtr { .. } | RegType::PacketEnd | RegType::Sock(_)) {
-        let harmless = op == AluOp::Add && number.as_const() == Some(0);
+        let harmless = op == AluOp::Add && number.value.as_const() == Some(0);
         if !(harmless && matches!(pointer.kind, RegType::MapPtr { .. })) {
             refuse!(Access, "R{n} pointer arithmetic on {name} prohibited");
         }
@@ -55,7 +55,8 @@ pub(super) fn arithmetic(
     if let RegType::BtfSock(sock) = pointer.kind {
         refuse!(Unsupported, "arithmetic on a struct {} is not supported (R{n})", sock.name());
     }
-    check_number(number, name)?;
+    check_offset(number, name)?;
+    let number = &number.value;
     let result = match (op, side) {
         (AluOp::Add, _) => add(env, pointer, number),
         (AluOp::Sub, Side::Left) => {
@@ -81,7 +82,7 @@ pub(super) fn arithmetic(
             _,
         ) => refuse!(Access, "R{n} pointer arithmetic with {} operator prohibited", op.text()),
     };
-    check_result(&result)?;
+    check_offset(&result, name)?;
     Ok(result)
 }
 
@@ -133,27 +134,22 @@ fn new_base(env: &mut Env<'_>, pointer: &mut RegState) {
     }
 }
 
-/// A number too large to be an offset (linux: check_reg_sane_offset()).
-fn check_number(number: &Scalar, name: &str) -> Checked {
-    if let Some(x) = number.as_const() {
-        let x = x as i64;
-        if x >= MAX_VAR_OFF || x <= -MAX_VAR_OFF {
-            refuse!(Invalid, "math between {name} pointer and {x} is not allowed");
-        }
+/// A number, or a pointer's offset, that is too large. A number that is linked to another is looked at by its distance,
+/// too: Linux keeps that where pointers have their offset (linux: check_reg_sane_offset()).
+fn check_offset(reg: &RegState, name: &str) -> Checked {
+    let is_far = |x: i64| x >= MAX_VAR_OFF || x <= -MAX_VAR_OFF;
+    let b64 = reg.value.b64;
+    if let Some(x) = reg.value.as_const().map(u64::cast_signed).filter(|&x| is_far(x)) {
+        refuse!(Invalid, "math between {name} pointer and {x} is not allowed");
     }
-    if number.b64.smin == i64::MIN {
+    if is_far(reg.off.into()) {
+        refuse!(Invalid, "{name} pointer offset {} is not allowed", reg.off);
+    }
+    if b64.smin == i64::MIN {
         refuse!(Invalid, "math between {name} pointer and register with unbounded min value is not allowed");
     }
-    if number.b64.smin >= MAX_VAR_OFF || number.b64.smin <= -MAX_VAR_OFF {
-        refuse!(Invalid, "value {} makes {name} pointer be out of bounds", number.b64.smin);
+    if is_far(b64.smin) {
+        refuse!(Invalid, "value {} makes {name} pointer be out of bounds", b64.smin);
     }
     Ok(())
-}
-
-fn check_result(pointer: &RegState) -> Checked {
-    let name = pointer.type_name();
-    if i64::from(pointer.off) >= MAX_VAR_OFF || i64::from(pointer.off) <= -MAX_VAR_OFF {
-        refuse!(Invalid, "{name} pointer offset {} is not allowed", pointer.off);
-    }
-    check_number(&pointer.value, name)
 }
