@@ -51,11 +51,16 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 #ifndef container_of
 #define container_of(ptr, type, member) ((type *)((void *)(ptr) - offsetof(type, member)))
 #endif
+#ifndef __percpu_kptr
+#define __percpu_kptr __attribute__((btf_type_tag("percpu_kptr")))
+#endif
 /* A section of data of its own: one lock, and what it guards. */
 #define guarded(name) SEC(".data." #name) __attribute__((visibility("hidden"), aligned(8)))
 
 extern void *bpf_obj_new_impl(__u64 local_type_id, void *meta) __ksym;
 extern void bpf_obj_drop_impl(void *object, void *meta) __ksym;
+extern void *bpf_percpu_obj_new_impl(__u64 local_type_id, void *meta) __ksym;
+extern void bpf_percpu_obj_drop_impl(void *object, void *meta) __ksym;
 extern void *bpf_refcount_acquire_impl(void *object, void *meta) __ksym;
 extern int bpf_list_push_front_impl(struct bpf_list_head *head, struct bpf_list_node *node, void *meta,
 				    __u64 off) __ksym;
@@ -75,6 +80,8 @@ extern struct bpf_rb_node *bpf_rbtree_left(struct bpf_rb_root *root, struct bpf_
 extern struct bpf_rb_node *bpf_rbtree_right(struct bpf_rb_root *root, struct bpf_rb_node *node) __ksym;
 
 #define obj_new(type) ((type *)bpf_obj_new_impl(bpf_core_type_id_local(type), NULL))
+#define percpu_obj_new(type) ((type __percpu_kptr *)bpf_percpu_obj_new_impl(bpf_core_type_id_local(type), NULL))
+#define percpu_obj_drop(object) bpf_percpu_obj_drop_impl(object, NULL)
 #define obj_drop(object) bpf_obj_drop_impl(object, NULL)
 #define refcount_acquire(object) bpf_refcount_acquire_impl(object, NULL)
 #define list_push_front(head, node) bpf_list_push_front_impl(head, node, NULL, 0)

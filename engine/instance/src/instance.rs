@@ -103,7 +103,7 @@ impl Instance {
         let (entry, chosen) = candidates.choose(options)?;
         let chosen = maps::without_unsupported(&chosen);
         let specs = chosen.first().map(|program| Arc::clone(&program.maps)).unwrap_or_default();
-        let objects = maps::objects_of(&chosen).map_err(InstanceError::Map)?;
+        let objects = maps::objects_of(&chosen, options.cpus).map_err(InstanceError::Map)?;
         let create = |spec| maps::create_map_for(spec, options.cpus, &objects).map_err(InstanceError::Map);
         let maps = specs.iter().map(create).collect::<Result<Vec<_>, _>>()?;
         let handles = maps.iter().map(Map::user_handle).collect();

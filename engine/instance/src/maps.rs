@@ -36,13 +36,13 @@ pub(crate) fn create_map_for(
 }
 
 /// Memory for the objects that programs allocate, if any allocates some. All of them have the types of the first.
-pub(crate) fn objects_of(programs: &[Arc<Program>]) -> Result<Arc<Objects>, MapError> {
+pub(crate) fn objects_of(programs: &[Arc<Program>], cpus: u32) -> Result<Arc<Objects>, MapError> {
     let allocates = programs.iter().any(|program| {
         [Kfunc::ObjNew, Kfunc::PercpuObjNew].into_iter().any(|kfunc| calls_kfunc(program, kfunc))
     });
     match programs.first().filter(|_| allocates) {
         None => Ok(Objects::none()),
-        Some(first) => Objects::new(&first.local_types),
+        Some(first) => Objects::new(&first.local_types, cpus),
     }
 }
 

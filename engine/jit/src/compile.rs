@@ -225,6 +225,9 @@ impl Compiler<'_> {
             HelperCall::Cpu => call::smp_processor_id(asm),
             HelperCall::Clock => call::ktime(asm),
             HelperCall::Function(function) => {
+                if matches!(helper, HelperId::PerCpuPtr | HelperId::ThisCpuPtr) {
+                    call::name_objects(asm, self.plan.link.objects.address());
+                }
                 if helper == HelperId::TimerSetCallback {
                     call::name_caller(asm, self.id);
                 }

@@ -18,7 +18,7 @@ fn a_tree_is_in_the_programs_order() {
     let field = |off, kind| SpecialField { off, kind };
     let special = vec![field(0, SpecialKind::RbNode)];
     let node = LocalType { btf_id: NODE, name: "node".to_owned(), size: 40, special };
-    let objects = Objects::new(&Arc::from([node])).expect("memory");
+    let objects = Objects::new(&Arc::from([node]), 2).expect("memory");
     let mut spec = MapSpec::new("tree", MapType::Array, 4, 24, 1);
     spec.special = vec![
         field(0, SpecialKind::SpinLock),

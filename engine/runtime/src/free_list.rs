@@ -79,7 +79,7 @@ impl FreeList {
 
     /// Takes a slot back whose element was just unlinked.
     pub(crate) fn push(&self, stripe: usize, slot: u32) {
-        self.stamps[slot as usize].store(GRACE.stamp(), Ordering::Relaxed);
+        self.stamp(slot);
         let mut fifo = self.stripe(stripe).lock().unwrap_or_else(PoisonError::into_inner);
         if fifo.len == 0 {
             fifo.first = slot;
@@ -88,6 +88,11 @@ impl FreeList {
         }
         fifo.last = slot;
         fifo.len += 1;
+    }
+
+    /// Says that a slot left just now, before it can be taken for one that left.
+    pub(crate) fn stamp(&self, slot: u32) {
+        self.stamps[slot as usize].store(GRACE.stamp(), Ordering::Relaxed);
     }
 
     fn pop_oldest(&self, stripe: usize, take: Take) -> Option<u32> {

@@ -45,6 +45,8 @@ pub enum ArgType {
     Timer,
     /// A field of a map's value or of an object that owns an object (`__kptr`), or nothing.
     Kptr,
+    /// An object that is there for each CPU.
+    PercpuObject,
     /// An object that the call takes away (`OBJ_RELEASE`), or NULL.
     ObjectOrNull,
     /// A program-local function, by `ld_imm64` with source 4.
@@ -108,6 +110,10 @@ pub enum RetType {
     BtfSockOrNull,
     /// A ring buffer record of the size of [`ArgType::ConstAllocSize`] with a reference, or NULL.
     RingbufMemOrNull,
+    /// A CPU's part of the object in r1.
+    ObjectOfCpu,
+    /// As [`RetType::ObjectOfCpu`], or NULL.
+    ObjectOfCpuOrNull,
     /// What the field in r1 owned, with a reference, or NULL.
     ObjectOrNull,
     /// Bytes of a dynptr, as many as [`ArgType::ConstAllocSize`] says, or NULL.

@@ -131,7 +131,7 @@ macro_rules! helpers {
 use ArgType::{
     Anything, BtfSockCommon, BtfSockCommonRelease, ConstAllocSize, ConstMapPtr, ConstSize, ConstSizeOrZero,
     ConstStr, Ctx, CtxOrNull, Dynptr, FixedMem, Func, Kptr, MapKey, MapValue, MapValueOrNull, Mem, MemOrNull,
-    ObjectOrNull, RingbufMem, SockCommon, SpinLock, StackOrNull, Timer,
+    ObjectOrNull, PercpuObject, RingbufMem, SockCommon, SpinLock, StackOrNull, Timer,
 };
 use DynptrArg::{Initialized, NewLocal, NewRingbuf, ReleaseRingbuf};
 use MemAccess::{Change, Fill, Read};
@@ -235,6 +235,8 @@ helpers! {
     140 SkcToUdp6Sock "bpf_skc_to_udp6_sock" (BtfSockCommon) -> BtfSockOrNull, networking [];
     151 SkbCgroupClassid "bpf_skb_cgroup_classid" (Ctx) -> Integer, tc [];
     152 RedirectNeigh "bpf_redirect_neigh" (Anything, MemOrNull(Read), ConstSizeOrZero, Anything) -> Integer, tc [];
+    153 PerCpuPtr "bpf_per_cpu_ptr" (PercpuObject, Anything) -> ObjectOfCpuOrNull, any_type [];
+    154 ThisCpuPtr "bpf_this_cpu_ptr" (PercpuObject) -> ObjectOfCpu, any_type [];
     155 RedirectPeer "bpf_redirect_peer" (Anything, Anything) -> Integer, tc [];
     160 KtimeGetCoarseNs "bpf_ktime_get_coarse_ns" () -> Integer, networking [];
     163 CheckMtu "bpf_check_mtu" (Ctx, Anything, FixedMem(Change, 4), Anything, Anything) -> Integer, tc_xdp [gpl];

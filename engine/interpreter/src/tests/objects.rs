@@ -7,7 +7,7 @@ use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::{Fault, FaultKind};
 use bpfreplay_uapi::{Errno, MapType};
 
-use super::{Maps, run_in};
+use super::{CPUS, Maps, run_in};
 
 /// `struct node { bpf_list_node; bpf_rb_node; bpf_refcount; u64 key; }`, type 1, and a key alone, type 0.
 const NODE: u32 = 10;
@@ -48,7 +48,7 @@ fn maps() -> (Maps, Arc<Objects>) {
         size: 32,
         special: vec![field(0, SpecialKind::ListNode)],
     };
-    let objects = Objects::new(&Arc::from([node, item])).unwrap();
+    let objects = Objects::new(&Arc::from([node, item]), CPUS).unwrap();
     let mut spec = MapSpec::new("graph", MapType::Array, 4, 64, 1);
     spec.special = vec![
         field(0, SpecialKind::SpinLock),
@@ -268,4 +268,29 @@ fn what_is_exchanged_is_checked() {
         let outcome = run_in(&maps, &format!("{source}r0 = 0\nout: exit"));
         assert_eq!(kind(outcome), FaultKind::BadArgument(1), "{what}");
     }
+}
+
+#[test]
+fn an_object_for_each_cpu_is_reached_by_helpers_alone() {
+    let (maps, objects) = maps();
+    let new = "r1 = 16\nr2 = 0\ncall bpf_percpu_obj_new_impl\nif r0 == 0 goto out\nr6 = r0\n";
+    let drop = "r1 = r6\nr2 = 0\ncall bpf_percpu_obj_drop_impl\n";
+    let each = "r1 = r6\ncall bpf_this_cpu_ptr\n*(u64 *)(r0 + 8) = 5\nr1 = r6\nr2 = 1\ncall bpf_per_cpu_ptr\n\
+                if r0 == 0 goto out\nr7 = *(u64 *)(r0 + 8)\nr1 = r6\nr2 = 0\ncall bpf_per_cpu_ptr\n\
+                if r0 == 0 goto out\nr8 = *(u64 *)(r0 + 8)\n";
+    // The tests' CPU is 1, of 2.
+    let source = format!("{new}{each}{drop}r0 = r7\nr8 <<= 8\nr0 += r8\nout: exit");
+    assert_eq!((run_in(&maps, &source), objects.live()), (Ok(5), 0));
+    let none = format!("{new}r1 = r6\nr2 = 2\ncall bpf_per_cpu_ptr\nr7 = r0\n{drop}r0 = r7\nout: exit");
+    assert_eq!((run_in(&maps, &none), objects.live()), (Ok(0), 0));
+    let cases = [
+        (format!("{new}r1 = r6\ncall bpf_this_cpu_ptr\nr0 = *(u64 *)(r0 + 16)"), "over its end"),
+        (format!("{new}r1 = r6\ncall bpf_this_cpu_ptr\nr7 = r0\n{drop}r0 = *(u64 *)(r7 + 0)"), "dropped"),
+    ];
+    for (source, what) in cases {
+        let outcome = run_in(&maps, &format!("{source}\nout: exit"));
+        assert!(matches!(kind(outcome), FaultKind::OutOfBounds { .. }), "{what}: {outcome:?}");
+    }
+    let source = format!("{new}r6 += 8\nr1 = r6\ncall bpf_this_cpu_ptr\nout: exit");
+    assert_eq!(kind(run_in(&maps, &source)), FaultKind::BadArgument(1));
 }

@@ -14,7 +14,7 @@ use super::map_abi::{
     ringbuf_query, ringbuf_reserve, ringbuf_submit, spin_lock, spin_unlock, timer_cancel, timer_init,
     timer_set_callback, timer_start, xdp_perf_event_output,
 };
-use super::object_abi::kptr_xchg;
+use super::object_abi::{kptr_xchg, per_cpu_ptr, this_cpu_ptr};
 use super::packet_abi::{
     skb_load_bytes, skb_load_bytes_relative, skb_store_bytes, xdp_load_bytes, xdp_store_bytes,
 };
@@ -83,6 +83,8 @@ fn of_any(helper: HelperId) -> Option<HelperFn> {
         HelperId::DynptrWrite => dynptr_write,
         HelperId::DynptrData => dynptr_data,
         HelperId::KptrXchg => kptr_xchg,
+        HelperId::PerCpuPtr => per_cpu_ptr,
+        HelperId::ThisCpuPtr => this_cpu_ptr,
         HelperId::MapLookupPercpuElem => map_lookup_percpu_elem,
         HelperId::TailCall => tail_call,
         HelperId::Loop => run_loop,

@@ -48,7 +48,8 @@ pub fn kfunc(kfunc: Kfunc) -> Option<HelperFn> {
         Kfunc::RbtreeRoot => object_abi::rbtree_root,
         Kfunc::RbtreeLeft => object_abi::rbtree_left,
         Kfunc::RbtreeRight => object_abi::rbtree_right,
-        Kfunc::PercpuObjNew | Kfunc::PercpuObjDrop => return None,
+        Kfunc::PercpuObjNew => object_abi::percpu_obj_new,
+        Kfunc::PercpuObjDrop => object_abi::percpu_obj_drop,
     })
 }
 

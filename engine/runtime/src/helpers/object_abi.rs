@@ -28,6 +28,13 @@ entries! {
         objects(exec).drop_object(stripe(exec), r1);
         0
     };
+    pub(super) percpu_obj_new(exec: exec) objects(exec).new_percpu(stripe(exec), r1);
+    pub(super) percpu_obj_drop(exec: exec) {
+        objects(exec).drop_percpu(stripe(exec), r1);
+        0
+    };
+    pub(super) per_cpu_ptr(exec: exec) objects(exec).of_cpu(r1, r2 as u32);
+    pub(super) this_cpu_ptr(exec: exec) objects(exec).of_cpu(r1, exec.cpu);
     pub(super) refcount_acquire(exec: exec) objects(exec).acquire(r1, r2 as u32);
     pub(super) list_push_front(exec: exec) {
         // SAFETY: r1 is a list head, by `HelperFn`'s contract.

@@ -78,6 +78,7 @@ impl Memory<'_> {
                 }
                 ArgType::Kptr => self.is_exchange(maps, value, size),
                 ArgType::ObjectOrNull => true,
+                ArgType::PercpuObject => self.is_percpu_in_reach(value),
                 // No helper of this engine takes one yet.
                 ArgType::SockCommon | ArgType::BtfSockCommon | ArgType::BtfSockCommonRelease => false,
                 ArgType::Dynptr(DynptrArg::Initialized) => self.is_dynptr(maps, value),

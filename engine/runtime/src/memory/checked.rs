@@ -303,6 +303,7 @@ impl<'a> Memory<'a> {
         if helper == HelperId::SpinLock {
             self.held.lock(args[0])?;
         }
+        exec.objects = self.objects_address();
         if helper == HelperId::KptrXchg {
             self.share(args[1]);
         }

@@ -29,6 +29,9 @@ impl Memory<'_> {
         size: u64,
         access: Access,
     ) -> Option<Result<Region, FaultKind>> {
+        if let Some(checked) = self.check_percpu(addr, size) {
+            return Some(checked);
+        }
         let pool = self.pool()?;
         let place = pool.place_at(addr)?;
         let out_of_bounds = FaultKind::OutOfBounds { addr, size: u32::try_from(size).unwrap_or(u32::MAX) };
@@ -40,6 +43,33 @@ impl Memory<'_> {
         }
         let special = self.type_of(state.meta).map_or(&[][..], |ty| &ty.special);
         Some(check_special(special, addr, (off, size), access).map(|()| Region::Object))
+    }
+
+    /// Of an object that is there for each CPU, whichever's: a helper gave the program its address.
+    fn check_percpu(&self, addr: u64, size: u64) -> Option<Result<Region, FaultKind>> {
+        let pool = self.objects.as_ref()?.percpu()?;
+        let place = pool.place_at(addr)?;
+        let is_inside = pool.object_of_cpu(place).is_some_and(|object| {
+            let end = (addr - pool.addr(object)).checked_add(size);
+            end.is_some_and(|end| end <= u64::from(pool.state(object).size)) && is_in_reach(pool, object)
+        });
+        let out_of_bounds = FaultKind::OutOfBounds { addr, size: u32::try_from(size).unwrap_or(u32::MAX) };
+        Some(if is_inside { Ok(Region::Object) } else { Err(out_of_bounds) })
+    }
+
+    /// Whether this is an object that is there for each CPU, and that some run may use.
+    pub(super) fn is_percpu_in_reach(&self, addr: u64) -> bool {
+        self.percpu_at(addr).is_some_and(|(pool, object)| is_in_reach(pool, object))
+    }
+
+    fn percpu_at(&self, addr: u64) -> Option<(&Pool, Place)> {
+        let pool = self.objects.as_ref()?.percpu()?;
+        let object = pool.place_at(addr)?;
+        (pool.object(object) == Some(object) && pool.addr(object) == addr).then_some((pool, object))
+    }
+
+    fn is_live_percpu(&self, addr: u64) -> bool {
+        self.percpu_at(addr).is_some_and(|(pool, object)| pool.state(object).live)
     }
 
     /// The special field at this address, of a value of the program's maps or of an object.
@@ -57,20 +87,24 @@ impl Memory<'_> {
 
     /// Whether a program may be handed this for `bpf_kptr_xchg`: a field that owns, and what it is to own.
     pub(super) fn is_exchange(&self, maps: &[Arc<Map>], field: u64, object: u64) -> bool {
-        let Some(SpecialKind::Kptr { kind: KptrKind::Ref | KptrKind::Percpu, type_id }) =
-            self.field_at(maps, field)
-        else {
-            return false;
-        };
-        object == 0 || self.live(object).is_some_and(|meta| self.is_of(meta, type_id))
+        match self.field_at(maps, field) {
+            Some(SpecialKind::Kptr { kind: KptrKind::Ref, type_id }) => {
+                object == 0 || self.live(object).is_some_and(|meta| self.is_of(meta, type_id))
+            }
+            Some(SpecialKind::Kptr { kind: KptrKind::Percpu, .. }) => {
+                object == 0 || self.is_live_percpu(object)
+            }
+            Some(_) | None => false,
+        }
     }
 
     /// Others can find this object from now on, if it is one.
     pub(super) fn share(&self, object: u64) {
-        if let Some(pool) = self.pool()
-            && let Some(place) = pool.place_at(object)
-        {
-            pool.share(place);
+        let Some(objects) = &self.objects else { return };
+        for pool in [objects.pool(), objects.percpu()].into_iter().flatten() {
+            if let Some(place) = pool.place_at(object) {
+                pool.share(place);
+            }
         }
     }
 
@@ -85,6 +119,7 @@ impl Memory<'_> {
         let (value, next) = (args[at], args.get(at + 1).copied().unwrap_or(0));
         match arg {
             KfuncArg::LocalTypeId => self.is_new(value, next),
+            KfuncArg::AllocObject if kfunc == Kfunc::PercpuObjDrop => self.is_live_percpu(value),
             // 0: of more than one type.
             KfuncArg::AllocObject => {
                 self.live(value).is_some_and(|meta| next == 0 || u64::from(meta) == next)

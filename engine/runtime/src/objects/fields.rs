@@ -48,18 +48,39 @@ impl Objects {
         word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, not_zero).map_or(0, |_| addr)
     }
 
+    /// `bpf_percpu_obj_new`: an object for each CPU, all 0, by an address that only [`Objects::of_cpu`] can use.
+    pub(crate) fn new_percpu(&self, stripe: usize, size: u64) -> u64 {
+        let Some(pool) = &self.percpu else { return 0 };
+        pool.allocate(stripe, size, 0).map_or(0, |object| pool.addr(object))
+    }
+
+    /// `bpf_percpu_obj_drop`.
+    pub(crate) fn drop_percpu(&self, stripe: usize, addr: u64) {
+        if let Some(pool) = &self.percpu
+            && let Some(object) = pool.place_at(addr)
+        {
+            pool.free(stripe, object);
+        }
+    }
+
+    /// `bpf_per_cpu_ptr`, `bpf_this_cpu_ptr`: a CPU's object, or 0 if there is no such CPU.
+    pub(crate) fn of_cpu(&self, addr: u64, cpu: u32) -> u64 {
+        let Some(pool) = &self.percpu else { return 0 };
+        pool.place_at(addr).and_then(|object| pool.of_cpu(object, cpu)).map_or(0, |object| pool.addr(object))
+    }
+
     /// Frees what special fields of a value own, and empties them (linux: bpf_obj_free_fields()).
     pub(crate) fn free_fields(&self, stripe: usize, special: &[SpecialField], value: &[AtomicU64]) {
         let Some(pool) = &self.pool else { return };
         let mut pending = Pending::default();
-        self.release_fields(pool, special, value, &mut pending);
+        self.release_fields((pool, stripe), special, value, &mut pending);
         self.free_pending(pool, stripe, &mut pending);
     }
 
     fn free_pending(&self, pool: &Pool, stripe: usize, pending: &mut Pending) {
         while let Some(object) = pending.pop(pool) {
             if let Some(ty) = self.type_of(pool.state(object).meta) {
-                self.release_fields(pool, &ty.special, pool.words(object), pending);
+                self.release_fields((pool, stripe), &ty.special, pool.words(object), pending);
             }
             pool.free(stripe, object);
         }
@@ -67,7 +88,7 @@ impl Objects {
 
     fn release_fields(
         &self,
-        pool: &Pool,
+        (pool, stripe): (&Pool, usize),
         special: &[SpecialField],
         value: &[AtomicU64],
         pending: &mut Pending,
@@ -77,7 +98,10 @@ impl Objects {
             let words = &value[field.off as usize / 8..];
             match field.kind {
                 SpecialKind::Kptr { kind: KptrKind::Unref, .. } => words[0].store(0, Ordering::Relaxed),
-                SpecialKind::Kptr { kind: KptrKind::Ref | KptrKind::Percpu, .. } => {
+                SpecialKind::Kptr { kind: KptrKind::Percpu, .. } => {
+                    self.drop_percpu(stripe, words[0].swap(0, Ordering::AcqRel));
+                }
+                SpecialKind::Kptr { kind: KptrKind::Ref, .. } => {
                     if let Some(object) = pool.place_at(words[0].swap(0, Ordering::AcqRel)) {
                         self.release(pool, object, pending);
                     }

@@ -33,31 +33,34 @@ pub struct Objects {
     types: Arc<[LocalType]>,
     /// Of programs that allocate none there is none.
     pool: Option<Pool>,
+    /// Of objects that are there for each CPU.
+    percpu: Option<Pool>,
 }
 
 impl Objects {
     /// For programs that allocate nothing.
     #[must_use]
     pub fn none() -> Arc<Objects> {
-        Arc::new(Objects { types: Arc::new([]), pool: None })
+        Arc::new(Objects { types: Arc::new([]), pool: None, percpu: None })
     }
 
-    /// For programs with these types: room for [`CLASS_BYTES`] of objects of each size there are blocks of, touched by
+    /// For programs with these types, on so many CPUs: room for [`CLASS_BYTES`] of objects of each size there are blocks of, touched by
     /// first use only.
     ///
     /// # Errors
     ///
     /// ENOMEM.
-    pub fn new(types: &Arc<[LocalType]>) -> Result<Arc<Objects>, MapError> {
+    pub fn new(types: &Arc<[LocalType]>, cpus: u32) -> Result<Arc<Objects>, MapError> {
         let why = "no memory for the objects that programs allocate";
-        let pool = Pool::new().ok_or_else(|| MapError::new(Errno::ENOMEM, why))?;
-        Ok(Arc::new(Objects { types: Arc::clone(types), pool: Some(pool) }))
+        let pools = Pool::new().zip(Pool::for_each_cpu(cpus));
+        let (pool, percpu) = pools.ok_or_else(|| MapError::new(Errno::ENOMEM, why))?;
+        Ok(Arc::new(Objects { types: Arc::clone(types), pool: Some(pool), percpu: Some(percpu) }))
     }
 
     /// Objects there are now.
     #[must_use]
     pub fn live(&self) -> u64 {
-        self.pool.as_ref().map_or(0, Pool::live)
+        [&self.pool, &self.percpu].into_iter().flatten().map(Pool::live).sum()
     }
 
     /// What [`ExecutionContext::objects`](crate::ExecutionContext) has for programs that are about to call.
@@ -68,6 +71,10 @@ impl Objects {
 
     pub(crate) fn pool(&self) -> Option<&Pool> {
         self.pool.as_ref()
+    }
+
+    pub(crate) fn percpu(&self) -> Option<&Pool> {
+        self.percpu.as_ref()
     }
 
     /// The type that a call names: 1 and its index; 0 is one without special fields.

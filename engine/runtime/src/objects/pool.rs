@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   words     │ 16 16 16 … │ 32 32 … │ 64 … │ … │ 4088 … │      [`CLASS_BYTES`] for each size
+//!             of objects that are there for each CPU a block has one after the other
 //!   place     number of a word, from 1: what links in lists and trees are; 0 is none
 //!   block     data of one object; beside it: its state, and the link of those that are about to be freed
 //! ```
@@ -55,10 +56,14 @@ const META_MAX: u32 = (1 << 30) - 1;
 pub(crate) struct Pool {
     words: Words,
     classes: [Class; CLASSES.len()],
+    /// Objects in a block.
+    cpus: u32,
 }
 
 #[derive(Debug)]
 struct Class {
+    /// Words of an object.
+    object: usize,
     /// Words of a block.
     stride: usize,
     free: FreeList,
@@ -76,18 +81,35 @@ struct Block {
 impl Pool {
     /// Nothing where there is not so much memory.
     pub(crate) fn new() -> Option<Pool> {
+        Pool::for_each_cpu(1)
+    }
+
+    /// A block has an object for each of so many CPUs.
+    pub(crate) fn for_each_cpu(cpus: u32) -> Option<Pool> {
         let class = |bytes: usize| {
-            let slots = u32::try_from(CLASS_BYTES / bytes).ok()?;
+            let block = bytes.checked_mul(cpus as usize)?;
+            let slots = u32::try_from(CLASS_BYTES / block).ok()?;
             let records = Words::zeroed(slots as usize * RECORD)?;
-            Some(Class {
-                stride: bytes / 8,
-                free: FreeList::new(slots)?,
-                records,
-                live: CachePadded::default(),
-            })
+            let (free, live) = (FreeList::new(slots)?, CachePadded::default());
+            Some(Class { object: bytes / 8, stride: block / 8, free, records, live })
         };
         let classes: Vec<Class> = CLASSES.into_iter().map(class).collect::<Option<_>>()?;
-        Some(Pool { words: Words::zeroed(CLASS_WORDS * CLASSES.len())?, classes: classes.try_into().ok()? })
+        let words = Words::zeroed(CLASS_WORDS * CLASSES.len())?;
+        Some(Pool { words, classes: classes.try_into().ok()?, cpus })
+    }
+
+    /// Where a CPU's object lies in the block that a place is in.
+    pub(crate) fn of_cpu(&self, place: Place, cpu: u32) -> Option<Place> {
+        let block = self.block(place);
+        let off = self.classes[block.class].object * cpu as usize;
+        if cpu < self.cpus { Place::new((self.start(block) + off) as u64) } else { None }
+    }
+
+    /// Where the object begins that a place is in: its CPU's.
+    pub(crate) fn object_of_cpu(&self, place: Place) -> Option<Place> {
+        let block = self.block(place);
+        let cpu = (place.index() - self.start(block)) / self.classes[block.class].object;
+        self.of_cpu(place, cpu as u32)
     }
 
     /// An object of so many bytes, all 0; none for no bytes, for more than the largest block has, and while there are
@@ -107,6 +129,8 @@ impl Pool {
     /// Takes an object's block back. What lies in it stays until it is used again.
     pub(crate) fn free(&self, stripe: usize, object: Place) {
         let block = self.block(object);
+        // Before it is seen not to live: until when it may be used goes by the stamp.
+        self.classes[block.class].free.stamp(block.slot);
         let was = self.record(block)[STATE].fetch_and(!LIVE, Ordering::AcqRel);
         debug_assert!(was & LIVE != 0, "an object is freed once");
         if was & LIVE != 0 {
@@ -136,7 +160,7 @@ impl Pool {
         &self.words[place.index() + i]
     }
 
-    /// Where the object begins that a place is in.
+    /// Where the block begins that a place is in.
     pub(crate) fn object(&self, place: Place) -> Option<Place> {
         self.place_of(self.block(place))
     }
@@ -181,7 +205,7 @@ impl Pool {
         let class = place.index() / CLASS_WORDS;
         let slot = place.index() % CLASS_WORDS / self.classes[class].stride;
         // What is left at the end of a class is no block; no place that was handed out is there.
-        let last = self.classes[class].records.len() / RECORD - 1;
+        let last = (self.classes[class].records.len() / RECORD).saturating_sub(1);
         Block { class, slot: slot.min(last) as u32 }
     }
 
@@ -277,6 +301,21 @@ mod tests {
         let _batch = exec.batch();
         assert_eq!(pool.allocate(0, 64, 0), Some(first));
         assert_eq!(pool.word(first, 0).load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_block_has_an_object_for_each_cpu() {
+        let pool = Pool::for_each_cpu(3).unwrap();
+        let block = pool.allocate(0, 20, 0).unwrap();
+        assert_eq!(pool.words(block).len(), 12);
+        let addr = pool.addr(block);
+        for cpu in 0..3 {
+            let object = pool.of_cpu(block, cpu).unwrap();
+            assert_eq!(pool.addr(object), addr + 32 * u64::from(cpu));
+            assert_eq!(pool.object_of_cpu(object.plus(24).unwrap()), Some(object));
+            assert_eq!(pool.object(object), Some(block));
+        }
+        assert_eq!(pool.of_cpu(block, 3), None);
     }
 
     #[test]

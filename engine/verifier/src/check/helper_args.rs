@@ -11,7 +11,7 @@ use super::stack::{self, StackRange};
 use super::{context, dynptr, kptr, map_args, sock, special, string};
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{Dynptr, DynptrKind, Lock, MemSort, RegState, RegType, State};
+use crate::state::{Dynptr, DynptrKind, Hold, Lock, MemSort, RegState, RegType, State};
 
 /// The map a helper is given, and where its key is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +39,8 @@ pub(crate) struct Call {
     pub(crate) dynptr: Option<Dynptr>,
     /// The pointer to an object that it exchanges.
     pub(crate) kptr: Option<Kptr>,
+    /// The type of the object, there for each CPU, that it is given.
+    pub(crate) percpu: Option<u32>,
 }
 
 /// What a call does to what it is given.
@@ -63,7 +65,7 @@ pub(crate) enum Effect {
 pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<Call> {
     let proto = helper.proto();
     let mut call = Call::default();
-    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: known, kptr } = &mut call;
+    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: known, kptr, percpu } = &mut call;
     let args = proto.args.iter().zip(Reg::ARGS).enumerate();
     for (index, (&arg, reg)) in args {
         let value = *state.reg(reg);
@@ -177,6 +179,14 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
                     effects.push(Effect::DependsOn(reg));
                 }
                 *releases = kptr::source(env, kptr, (reg, &value))?;
+            }
+            ArgType::PercpuObject => {
+                *percpu = match value.kind {
+                    RegType::Object { type_id, hold: Hold::PercpuRcu } => Some(type_id),
+                    _ => None,
+                };
+                expect(reg, &value, percpu.is_some(), "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_")?;
+                context::unmodified(reg, &value)?;
             }
             ArgType::Timer => {
                 *map = Some(special::timer(env, (reg, &value))?);

@@ -12,7 +12,7 @@ use crate::check::memory::writes_packets;
 use crate::check::object::has_spin_lock;
 use crate::error::{Checked, refuse};
 use crate::explore::Env;
-use crate::state::{DynptrKind, MemSort, RegState, RegType, State, locate};
+use crate::state::{DynptrKind, Hold, MemSort, RegState, RegType, State, locate};
 
 pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     let may_be_locked = [HelperId::SpinUnlock.id(), HelperId::KptrXchg.id()].contains(&id);
@@ -24,7 +24,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     if matches!(helper, HelperId::SpinLock | HelperId::SpinUnlock) && callback::is_in_less(env, state) {
         refuse!(Access, "can't spin_{{lock,unlock}} in rbtree cb");
     }
-    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: given, kptr } =
+    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: given, kptr, percpu } =
         helper_args::check(env, state, helper)?;
 
     let mut not_null = false;
@@ -106,6 +106,13 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
         }
         (RetType::ObjectOrNull, _) => match kptr {
             Some(kptr) => or_null(env, kptr.taken()),
+            None => RegState::UNKNOWN,
+        },
+        (RetType::ObjectOfCpu | RetType::ObjectOfCpuOrNull, _) => match percpu {
+            Some(type_id) => {
+                let kind = RegType::Object { type_id, hold: Hold::Rcu };
+                if proto.ret == RetType::ObjectOfCpu { RegState::pointer(kind) } else { or_null(env, kind) }
+            }
             None => RegState::UNKNOWN,
         },
         (RetType::DynptrDataOrNull, _) => match given {
