@@ -71,8 +71,10 @@ fn judge(program: &Program, options: &Options<'_>, log: &mut Log) -> Judged<Acce
     let whole = |refusal| (refusal, Circumstances::default());
     log.functions(cfg::function_starts(program));
     let code = Code::build(program).map_err(whole)?;
+    log.live_registers(program, &code);
     let mut env = Env::new(program, &code, log);
 
+    check::static_args::remark_entry(&mut env);
     let main = State::new(entry_frame(FrameKind::Main, 0), 0);
     env.explore(main, 0)?;
     explore_globals(&mut env)?;

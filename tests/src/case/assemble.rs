@@ -6,7 +6,7 @@ use bpfreplay_isa::{CallTarget, Imm64, Instruction, Symbols, assemble, decode_pr
 use bpfreplay_program::{
     ArgKind, ExceptionCallback, FuncInfo, Linkage, MapContent, MapSpec, Program, ReturnKind,
 };
-use bpfreplay_uapi::{HelperId, Kfunc, MapType, ProgType};
+use bpfreplay_uapi::{ContextKind, HelperId, Kfunc, MapType, ProgType};
 
 use super::btf;
 use super::file::{MapDef, ProgramDef, Returns, ValueDef};
@@ -106,6 +106,11 @@ pub fn assemble_program(def: &ProgramDef, maps: &Arc<[MapSpec]>) -> anyhow::Resu
         };
     }
     program.btf = Some(btf::functions(&funcs).into());
+    // `struct __sk_buff *` is the context of programs that are given one, and memory to the others.
+    let argument = match ContextKind::of(program.prog_type) {
+        ContextKind::Skb => ArgKind::Ctx,
+        ContextKind::Xdp | ContextKind::Plain => ArgKind::Mem { size: btf::SK_BUFF_SIZE, nonnull: false },
+    };
     program.funcs = starts
         .iter()
         .zip(&funcs)
@@ -119,7 +124,7 @@ pub fn assemble_program(def: &ProgramDef, maps: &Arc<[MapSpec]>) -> anyhow::Resu
                 Returns::Pointer => ReturnKind::Other,
                 Returns::Void => ReturnKind::Void,
             },
-            args: vec![if func.catches { ArgKind::Scalar } else { ArgKind::Ctx }],
+            args: vec![if func.catches { ArgKind::Scalar } else { argument.clone() }],
             btf_id: btf::FIRST_FUNC + at as u32,
         })
         .collect();

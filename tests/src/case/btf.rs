@@ -32,7 +32,7 @@ const KIND_FUNC_PROTO: u32 = 13;
 const KIND_DECL_TAG: u32 = 17;
 const INT_SIGNED: u32 = 1 << 24;
 /// `sizeof(struct __sk_buff)`.
-const SK_BUFF_SIZE: u32 = 192;
+pub(super) const SK_BUFF_SIZE: u32 = 192;
 
 /// A function as BTF has it.
 pub(super) struct Func<'a> {

@@ -5,6 +5,9 @@ use bpfreplay_uapi::Kfunc;
 use super::subprogs::is_kfunc_call;
 use crate::error::{Checked, refuse};
 
+/// What the kernel adds where a function's types are not found.
+const NO_TYPES: &str = "failed to find BTF for kernel function";
+
 /// Whether there is such a kernel function for this program, be it called or not (linux: add_kfunc_call()).
 ///
 /// Number 0 is a function the loader did not find and the program hopes not to call: only where execution gets to it
@@ -25,10 +28,10 @@ pub(super) fn check(insn: Insn, program: &Program) -> Checked {
         return Ok(());
     }
     if insn.off < 0 {
-        refuse!(Invalid, "negative offset disallowed for kernel module function call");
+        refuse!(Invalid, "negative offset disallowed for kernel module function call\n{NO_TYPES}");
     }
     if insn.off > 0 {
-        refuse!(Invalid, "kfunc offset > 0 without fd_array is invalid");
+        refuse!(Invalid, "kfunc offset > 0 without fd_array is invalid\n{NO_TYPES}");
     }
     if Kfunc::from_id(id).is_none() {
         refuse!(Invalid, "kernel btf_id {id} is not a function");

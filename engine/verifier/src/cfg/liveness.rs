@@ -1,5 +1,5 @@
-use bpfreplay_isa::{AtomicOp, CallTarget, DecodeErrorKind, Instruction, Operand, PacketIndex, Reg};
-use bpfreplay_uapi::{HelperId, Kfunc};
+use bpfreplay_isa::{AtomicOp, CallTarget, DecodeErrorKind, Instruction, Operand, Reg};
+use bpfreplay_uapi::{HelperId, Kfunc, ProgType};
 
 /// Registers by number, bit 0 for r0.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -35,14 +35,17 @@ const ROUNDS_MAX: u32 = 64;
 /// A backward data flow to its fixed point, function by function: a call to a local function reads its arguments and
 /// writes r0; the callee's own registers are its own. What is not in the set cannot influence what happens from the
 /// slot on, so states need not agree on it.
-pub(crate) fn live_registers(decoded: &[Result<Instruction, DecodeErrorKind>]) -> Vec<RegSet> {
+pub(crate) fn live_registers(
+    decoded: &[Result<Instruction, DecodeErrorKind>],
+    prog_type: ProgType,
+) -> Vec<RegSet> {
     let mut live = vec![RegSet::default(); decoded.len()];
     for _ in 0..ROUNDS_MAX {
         let mut changed = false;
         for (pc, instruction) in decoded.iter().enumerate().rev() {
             // Not an instruction: execution stops here with an error.
             let Ok(instruction) = instruction else { continue };
-            let (reads, writes) = effects(*instruction);
+            let (reads, writes) = effects(*instruction, prog_type);
             let after = successors(*instruction, pc)
                 .into_iter()
                 .flatten()
@@ -62,7 +65,8 @@ pub(crate) fn live_registers(decoded: &[Result<Instruction, DecodeErrorKind>]) -
     vec![RegSet::ALL; decoded.len()]
 }
 
-fn successors(instruction: Instruction, pc: usize) -> [Option<usize>; 2] {
+/// Where execution goes on; behind an instruction first.
+pub(crate) fn successors(instruction: Instruction, pc: usize) -> [Option<usize>; 2] {
     let next = pc + instruction.slots();
     let target = |off: i64| usize::try_from(pc as i64 + 1 + off).ok();
     match instruction {
@@ -84,7 +88,7 @@ fn successors(instruction: Instruction, pc: usize) -> [Option<usize>; 2] {
 }
 
 /// What an instruction reads and what it writes.
-fn effects(instruction: Instruction) -> (RegSet, RegSet) {
+fn effects(instruction: Instruction, prog_type: ProgType) -> (RegSet, RegSet) {
     let none = RegSet::default();
     let set = RegSet::of;
     let with = |reg: Reg, operand: Operand| match operand {
@@ -111,19 +115,21 @@ fn effects(instruction: Instruction) -> (RegSet, RegSet) {
             | AtomicOp::Xchg => (set(&[base, src]), set(&[src])),
             AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor => (set(&[base, src]), none),
         },
-        Instruction::LoadPacket { index, .. } => match index {
-            PacketIndex::Abs => (set(&[Reg::R6]), RegSet::CALLER_SAVED),
-            PacketIndex::Ind(src) => (set(&[Reg::R6, src]), RegSet::CALLER_SAVED),
-        },
+        // The kernel looks no closer.
+        Instruction::LoadPacket { .. } => (RegSet::ALL, none),
         Instruction::Jump { .. } | Instruction::MayGoto { .. } => (none, none),
         Instruction::JumpIf { dst, src, .. } => (with(dst, src), none),
         Instruction::Call(CallTarget::Helper(id)) => match HelperId::from_id(id) {
-            Some(helper) => (set(&Reg::ARGS[..helper.proto().args.len()]), RegSet::CALLER_SAVED),
-            None => (set(&Reg::ARGS), RegSet::CALLER_SAVED),
+            Some(helper) if (helper.proto().allowed)(prog_type) => {
+                (set(&Reg::ARGS[..helper.proto().args.len()]), RegSet::CALLER_SAVED)
+            }
+            Some(_) | None => (set(&Reg::ARGS), RegSet::CALLER_SAVED),
         },
         Instruction::Call(CallTarget::Kfunc(id)) => match Kfunc::from_id(id as u32) {
-            Some(kfunc) => (set(&Reg::ARGS[..kfunc.args().len()]), RegSet::CALLER_SAVED),
-            None => (set(&Reg::ARGS), RegSet::CALLER_SAVED),
+            Some(kfunc) if kfunc.allowed(prog_type) => {
+                (set(&Reg::ARGS[..kfunc.args().len()]), RegSet::CALLER_SAVED)
+            }
+            Some(_) | None => (set(&Reg::ARGS), RegSet::CALLER_SAVED),
         },
         Instruction::Call(CallTarget::Local(_)) => (set(&Reg::ARGS), RegSet::CALLER_SAVED),
         Instruction::TailCall => (RegSet::ALL, none),

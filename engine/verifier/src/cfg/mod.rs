@@ -10,14 +10,17 @@
 //!   scan     ─▶ opcodes, ld_imm64 pairs, maps                 resolve_pseudo_ldimm64
 //!   reach    ─▶ every slot reachable, points to join paths    check_cfg
 //!   fastcall ─▶ spills around calls that need none            mark_fastcall_patterns
+//!   scc      ─▶ loops                                         compute_scc
 //!   liveness ─▶ registers that still matter, by slot          compute_live_registers
 //! ```
 
 mod fastcall;
 mod kfuncs;
 mod liveness;
+mod order;
 mod reach;
 mod scan;
+mod scc;
 mod subprogs;
 
 use bpfreplay_isa::{DecodeErrorKind, Insn, Instruction, decode};
@@ -27,7 +30,8 @@ use bpfreplay_uapi::limits::MAX_INSNS;
 use crate::error::{Checked, refuse};
 
 pub(crate) use fastcall::Fastcalls;
-pub(crate) use liveness::RegSet;
+pub(crate) use liveness::{RegSet, successors};
+pub(crate) use order::post_order;
 pub(crate) use reach::Edges;
 pub(crate) use subprogs::{Function, function_starts, is_iter_next, is_local_call, throws};
 
@@ -41,6 +45,8 @@ pub(crate) struct Code {
     /// The function that is handed what the program throws.
     pub(crate) exception_callback: Option<usize>,
     pub(crate) edges: Edges,
+    /// The loop each slot is in, by number; 0 for none.
+    pub(crate) scc: Vec<u32>,
     /// Registers read before they are written from this slot on, in the slot's function.
     pub(crate) live: Vec<RegSet>,
 }
@@ -58,10 +64,11 @@ impl Code {
         let edges = reach::check(&insns, exception_callback)?;
         let decoded: Vec<_> =
             (0..insns.len()).map(|pc| decode(&insns, pc).map_err(|error| error.kind)).collect();
-        let live = liveness::live_registers(&decoded);
+        let scc = scc::components(&decoded);
+        let live = liveness::live_registers(&decoded, program.prog_type);
         let exception_callback =
             exception_callback.and_then(|start| functions.iter().position(|f| f.start == start));
-        Ok(Code { insns, decoded, functions, exception_callback, edges, live })
+        Ok(Code { insns, decoded, functions, exception_callback, edges, scc, live })
     }
 
     /// Where spills could go.

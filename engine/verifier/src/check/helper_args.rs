@@ -54,6 +54,8 @@ pub(crate) enum Effect {
     FillsPacket,
     /// A number whose range was checked.
     DependsOn(Reg),
+    /// A number that was found to be 0, for a pointer to nothing.
+    IsNull(Reg),
     /// The lock is this from now on.
     SetsLock(Option<Lock>),
     ReadsDynptr(DynptrArgument),
@@ -61,11 +63,10 @@ pub(crate) enum Effect {
     MakesDynptr(StackRange, DynptrKind),
 }
 
-/// Checks every argument; says which map the call is about and what it does.
-pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<Call> {
+/// Checks every argument; says which map the call is about and what it does, up to the argument that is refused.
+pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId, call: &mut Call) -> Checked {
     let proto = helper.proto();
-    let mut call = Call::default();
-    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: known, kptr, percpu } = &mut call;
+    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: known, kptr, percpu } = &mut *call;
     let args = proto.args.iter().zip(Reg::ARGS).enumerate();
     for (index, (&arg, reg)) in args {
         let value = *state.reg(reg);
@@ -83,7 +84,7 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
                 expect(reg, &value, value.kind == RegType::Ctx, "ctx")?;
                 context::unmodified(reg, &value)?;
             }
-            ArgType::CtxOrNull if value.is_null() => effects.push(Effect::DependsOn(reg)),
+            ArgType::CtxOrNull if value.is_null() => effects.push(Effect::IsNull(reg)),
             ArgType::CtxOrNull => {
                 expect_or_null(reg, &value, value.kind == RegType::Ctx, "ctx")?;
                 context::unmodified(reg, &value)?;
@@ -102,7 +103,7 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
             ArgType::MapValue(_) if map.is_some_and(|argument| is_sockmap(env, argument)) => {
                 sock::argument(reg, &value, sock::Accepts::BtfToo)?;
             }
-            ArgType::MapValueOrNull if value.is_null() => effects.push(Effect::DependsOn(reg)),
+            ArgType::MapValueOrNull if value.is_null() => effects.push(Effect::IsNull(reg)),
             ArgType::MapValueOrNull => {
                 let Some(argument) = map else { continue };
                 let size = env.map(argument.map).value_size.into();
@@ -119,7 +120,7 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
             }
             // Checked with the size that follows; the type at once, as the kernel does.
             ArgType::Mem(_) => expect_memory(reg, &value)?,
-            ArgType::MemOrNull(_) if value.is_null() => effects.push(Effect::DependsOn(reg)),
+            ArgType::MemOrNull(_) if value.is_null() => effects.push(Effect::IsNull(reg)),
             ArgType::MemOrNull(_) => expect_memory(reg, &value)?,
             ArgType::ConstSize | ArgType::ConstSizeOrZero => {
                 let empty = if arg == ArgType::ConstSize { Empty::Refused } else { Empty::Allowed };
@@ -136,7 +137,7 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
                 expect(reg, &value, matches!(value.kind, RegType::Func { .. }), "func")?;
                 context::unmodified(reg, &value)?;
             }
-            ArgType::StackOrNull if value.is_null() => effects.push(Effect::DependsOn(reg)),
+            ArgType::StackOrNull if value.is_null() => effects.push(Effect::IsNull(reg)),
             ArgType::StackOrNull => {
                 expect(reg, &value, matches!(value.kind, RegType::Stack { .. }), "fp")?;
             }
@@ -213,7 +214,7 @@ pub(crate) fn check(env: &Env<'_>, state: &State, helper: HelperId) -> Checked<C
     if helper == HelperId::Snprintf {
         string::snprintf(env, state)?;
     }
-    Ok(call)
+    Ok(())
 }
 
 fn dynptr_argument(state: &State, (reg, value): (Reg, &RegState), wanted: DynptrArg) -> Checked<Effect> {

@@ -27,9 +27,18 @@ pub(super) struct Piece {
 /// The kernel's list of pointers to bytes.
 const MEMORY: &str = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
 
-/// Any pointer to bytes.
+/// Any pointer to bytes, of an argument whose prototype says so.
 pub(super) fn expect_memory(reg: Reg, value: &RegState) -> Checked {
-    let ok = match value.kind {
+    expect(reg, value, is_memory(value), MEMORY)
+}
+
+/// Any pointer to bytes (linux: check_helper_mem_access()).
+pub(super) fn any_memory(reg: Reg, value: &RegState) -> Checked {
+    expect(reg, value, is_memory(value), "fp")
+}
+
+fn is_memory(value: &RegState) -> bool {
+    match value.kind {
         RegType::Stack { .. }
         | RegType::Packet
         | RegType::PacketMeta
@@ -46,8 +55,7 @@ pub(super) fn expect_memory(reg: Reg, value: &RegState) -> Checked {
         | RegType::Func { .. }
         | RegType::Dynptr(_)
         | RegType::Object { .. } => false,
-    };
-    expect(reg, value, ok, MEMORY)
+    }
 }
 
 /// A size: its largest value, and whether it is the only one (linux: check_mem_size_reg()).
@@ -95,38 +103,41 @@ pub(super) fn check_memory(
     Ok(())
 }
 
-/// Memory that is read and written, or NULL, with its size (linux: check_kfunc_mem_size_reg()).
+/// Memory that is read and written, or NULL, with its size (linux: check_kfunc_mem_size_reg()). What it does, up to where
+/// it is refused, goes to `effects`.
 pub(crate) fn optional_buffer(
     env: &Env<'_>,
     state: &State,
     (reg, size): (Reg, &RegState),
     buffer: Reg,
-) -> Checked<Vec<Effect>> {
+    effects: &mut Vec<Effect>,
+) -> Checked {
     let value = *state.reg(buffer);
     if value.is_null() {
-        return Ok(vec![Effect::DependsOn(buffer)]);
+        effects.push(Effect::IsNull(buffer));
+        return Ok(());
     }
     own_start(buffer, &value)?;
     // One that may be NULL is none then, and checked as if it were not.
     let value = RegState { nullable: false, ..value };
-    let both = || {
+    let mut both = || {
         let (size, exact) = size_argument(reg, size, Empty::Allowed)?;
-        let mut effects = Vec::new();
         for access in [MemAccess::Read, MemAccess::Change] {
-            expect_memory(buffer, &value)?;
+            any_memory(buffer, &value)?;
             effects.extend(memory(
                 env,
                 (buffer, &value),
                 Piece { size, empty: Empty::Allowed, access, exact },
             )?);
+            effects.push(Effect::DependsOn(reg));
         }
-        Ok(effects)
+        Ok(())
     };
-    let effects = both().map_err(|refusal| pair(refusal, buffer, reg))?;
+    both().map_err(|refusal| pair(refusal, buffer, reg))?;
     if value.kind.is_packet() && !writes_packets(env.program.prog_type) {
         refuse!(Access, "cannot write into packet");
     }
-    Ok(effects)
+    Ok(())
 }
 
 /// What the kernel adds to a refusal of memory with its size.

@@ -15,5 +15,6 @@ pub(crate) mod region;
 pub(crate) mod sock;
 pub(crate) mod special;
 pub(crate) mod stack;
+pub(crate) mod static_args;
 pub(crate) mod string;
 mod struct_walk;

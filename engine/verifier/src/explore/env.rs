@@ -54,6 +54,8 @@ pub(crate) struct Env<'a> {
     pub(crate) async_callbacks: BTreeSet<usize>,
     /// Functions that helpers or the kernel call, those that timers run among them, by index.
     pub(crate) callbacks: BTreeSet<usize>,
+    /// Static functions, by index, that a call showed to be not what BTF says of them.
+    pub(crate) unreliable: BTreeSet<usize>,
     /// Whether a path throws.
     pub(crate) throws: bool,
     /// How often a timer's callback was named.
@@ -88,9 +90,10 @@ impl<'a> Env<'a> {
             globals: code.exception_callback.into_iter().collect(),
             async_callbacks: code.exception_callback.into_iter().collect(),
             callbacks: code.exception_callback.into_iter().collect(),
+            unreliable: BTreeSet::new(),
             throws: false,
             async_entries: 0,
-            joins: Joins::new(),
+            joins: Joins::new(code.insns.len()),
             loops: Loops::default(),
             pending: Vec::new(),
             pending_bytes: 0,
@@ -143,8 +146,8 @@ impl<'a> Env<'a> {
                 };
                 self.prev_pc = pc;
             }
-            self.joins.path_ended(state.parent);
-            self.close_loops();
+            self.path_ended(state.parent);
+            self.log.stack_is_known(self.code, &state);
         }
         Ok(())
     }
@@ -172,11 +175,9 @@ impl<'a> Env<'a> {
             return self.instruction(state);
         }
         let at = (self.program, self.code);
-        let before = self.log.step(at, state, (self.prev_pc, pc));
+        self.log.step(at, state, (self.prev_pc, pc));
         let next = self.instruction(state)?;
-        if let Next::Goto(next) = next {
-            self.log.stepped(at, &before, state, (pc, next));
-        }
+        self.log.stepped(at, state, pc);
         Ok(next)
     }
 
@@ -346,13 +347,13 @@ impl<'a> Env<'a> {
     }
 
     fn stats(&self) -> String {
-        let joins = &self.joins;
-        totals(self.insns_processed, joins.max_per_insn(), joins.total(), joins.peak())
+        let totals = &self.joins.totals;
+        last_line(self.insns_processed, totals.max_per_insn, totals.kept, totals.peak)
     }
 }
 
 /// The last line of the kernel's log. `mark_read` counts steps of an algorithm that is not ours.
-pub(crate) fn totals(insns: usize, max_per_insn: usize, total: usize, peak: usize) -> String {
+pub(crate) fn last_line(insns: usize, max_per_insn: usize, total: usize, peak: usize) -> String {
     format!(
         "processed {insns} insns (limit {COMPLEXITY_LIMIT_INSNS}) max_states_per_insn {max_per_insn} \
          total_states {total} peak_states {peak} mark_read 0\n"

@@ -11,12 +11,17 @@
 //!                               and so does what leads to it: the head again, until nothing is new
 //! ```
 //!
-//! The kernel does the same by strongly connected components (linux 6.18: propagate_backedges()). Until a loop is
-//! closed, states inside it count as unknown in their needs: they are compared by ranges, and a path that ends at one
-//! is an edge of its own.
+//! Which states are in a loop says the program: sets of slots that lead to each other (`cfg::scc`), in the function
+//! that runs or one further up (linux 6.18: compute_scc_callchain()). Until the state that entered a loop is finished,
+//! states inside it count as unknown in their needs: they are compared by ranges, and a path that ends at one is an
+//! edge of its own (linux 6.18: propagate_backedges()). The kernel does not see loops of callbacks so; here they are
+//! loops like the others.
+
+use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter};
 
 use bpfreplay_isa::{Instruction, Reg};
-use bpfreplay_uapi::limits::MAX_BPF_STACK;
+use bpfreplay_uapi::limits::{MAX_BPF_STACK, MAX_CALL_FRAMES};
 
 use super::Env;
 use super::compare::{Exactness, identical};
@@ -35,14 +40,42 @@ pub(super) struct Edge {
     target: JoinId,
 }
 
-/// The open loops.
+/// A loop, and the calls that lead to it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Place {
+    callsites: [u32; MAX_CALL_FRAMES],
+    /// Its number; numbers from the top are those of calls with a callback.
+    scc: u32,
+}
+
+/// A loop that paths are in.
+#[derive(Debug, Default)]
+struct Visit {
+    /// The state that came to it first.
+    entry: Option<JoinId>,
+    edges: Vec<Edge>,
+}
+
+/// The loops that were come to.
 #[derive(Debug, Default)]
 pub(super) struct Loops {
-    edges: Vec<Edge>,
-    /// The unfinished ones among the edges' targets.
-    heads: Vec<JoinId>,
+    visits: HashMap<Place, Visit>,
+    /// How many edges there are in all of them.
+    edges: usize,
     /// Memory the edges take.
     pub(super) bytes: usize,
+}
+
+/// `(5,1)`: the calls and the number of the loop.
+impl Display for Place {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("(")?;
+        // The kernel ends the list at a call in slot 0.
+        for callsite in self.callsites.iter().take_while(|&&callsite| callsite != 0) {
+            write!(f, "{callsite},")?;
+        }
+        write!(f, "{})", self.scc)
+    }
 }
 
 /// A state met again on its own path.
@@ -97,80 +130,131 @@ impl Env<'_> {
         iter.is_some_and(|iter| !iter.drained)
     }
 
-    /// A path ended at a kept state: an edge, if that is in a loop.
-    pub(super) fn note_loop(&mut self, target: JoinId, state: &State) {
-        let unfinished = self.joins.is_unfinished(target);
-        if !unfinished && !self.joins.get(target).is_some_and(|join| join.in_loop) {
-            return;
+    /// The outermost loop that the state at `pc` is in.
+    fn place(&self, state: &State, pc: usize) -> Option<Place> {
+        let mut callsites = [0; MAX_CALL_FRAMES];
+        for frame in 0..=state.depth() {
+            let at = match state.frames.get(frame + 1).map(|callee| callee.kind) {
+                Some(FrameKind::Call { callsite } | FrameKind::Callback { callsite }) => callsite as usize,
+                Some(FrameKind::Main | FrameKind::Global | FrameKind::Exception | FrameKind::Async)
+                | None => pc,
+            };
+            let scc = match self.code.scc[at] {
+                0 if self.code.edges.calls_back[at] => u32::MAX - at as u32,
+                scc => scc,
+            };
+            if scc != 0 {
+                return Some(Place { callsites, scc });
+            }
+            callsites[frame] = at as u32;
         }
-        if unfinished && !self.loops.heads.contains(&target) {
-            self.loops.heads.push(target);
-        }
-        self.joins.loops_open = true;
-        let mut at = state.parent;
-        while let Some(id) = at
-            && let Some(join) = self.joins.get_mut(id)
-            && !join.in_loop
-        {
-            join.in_loop = true;
-            at = join.state.parent;
-        }
-        self.loops.bytes += state.bytes();
-        self.loops.edges.push(Edge { state: state.clone(), pc: self.pc, target });
+        None
     }
 
-    /// After the end of a path: are all loops closed?
-    pub(super) fn close_loops(&mut self) {
-        if self.loops.edges.is_empty() {
+    fn place_of(&self, id: JoinId) -> Option<Place> {
+        let join = self.joins.get(id)?;
+        self.place(&join.state, join.pc)
+    }
+
+    /// Whether what the paths from this state need is not known yet, though all are finished
+    /// (linux: incomplete_read_marks()).
+    pub(super) fn is_incomplete(&self, id: JoinId) -> bool {
+        let has_edges = |place| self.loops.visits.get(&place).is_some_and(|visit| !visit.edges.is_empty());
+        self.joins.loops_open && self.place_of(id).is_some_and(has_edges)
+    }
+
+    /// A state was kept: is it the first in a loop (linux: maybe_enter_scc())?
+    pub(super) fn may_enter_loop(&mut self, id: JoinId) {
+        let Some(place) = self.place_of(id) else { return };
+        let visit = self.loops.visits.entry(place).or_default();
+        if visit.entry.is_none() {
+            visit.entry = Some(id);
+            self.log_loop("enter", place);
+        }
+    }
+
+    /// Whether it is a loop for the kernel, too.
+    fn is_seen(&self, place: Place) -> bool {
+        place.scc as usize <= self.code.insns.len()
+    }
+
+    fn log_loop(&mut self, what: &str, place: Place) {
+        if self.log.has_all() && self.is_seen(place) {
+            self.log.line(&format!("SCC {what} {place}"));
+        }
+    }
+
+    /// A path ended at a kept state whose needs are not known: an edge (linux: add_scc_backedge()).
+    pub(super) fn note_loop(&mut self, target: JoinId, state: &State) {
+        let pc = self.pc;
+        let place = self.place_of(target);
+        let Some((place, visit)) = place.and_then(|place| Some((place, self.loops.visits.get_mut(&place)?)))
+        else {
+            // Not in a loop and yet not finished: there is no such state.
+            self.need_everything(state.parent);
+            return;
+        };
+        visit.edges.push(Edge { state: state.clone(), pc, target });
+        self.loops.edges += 1;
+        self.joins.loops_open = true;
+        self.loops.bytes += state.bytes();
+        if self.is_seen(place) {
+            self.joins.totals.hold_one_more();
+        }
+        self.log_loop("backedge", place);
+    }
+
+    /// A state is finished: if it was the first in its loop, so is the loop (linux: maybe_exit_scc()).
+    pub(super) fn may_leave_loop(&mut self, id: JoinId) {
+        let Some(place) = self.place_of(id) else { return };
+        if self.loops.visits.get(&place).is_none_or(|visit| visit.entry != Some(id)) {
             return;
         }
-        let Env { loops, joins, .. } = self;
-        loops.heads.retain(|&head| joins.is_unfinished(head));
-        if !loops.heads.is_empty() {
-            return;
+        let edges = self.loops.visits.remove(&place).map_or_else(Vec::new, |visit| visit.edges);
+        self.loops.edges -= edges.len();
+        self.log_loop("exit", place);
+        self.loops.bytes -= edges.iter().map(|edge| edge.state.bytes()).sum::<usize>();
+        if self.is_seen(place) {
+            self.joins.totals.let_go(edges.len());
         }
-        let edges = std::mem::take(&mut self.loops.edges);
-        self.loops.bytes = 0;
+        let before = self.log.unsaid(!self.is_seen(place));
         self.pass_needs_along(&edges);
-        for edge in &edges {
-            self.leave_loop(edge.state.parent);
+        self.log.unsaid(before);
+        if self.loops.edges == 0 {
+            self.joins.loops_closed();
         }
-        self.joins.loops_closed();
     }
 
     /// What edges' targets need, the edges need, and what led to them.
     fn pass_needs_along(&mut self, edges: &[Edge]) {
         let at = self.pc;
-        for _ in 0..PASSES_MAX {
-            let before = self.joins.marks;
-            for edge in edges {
-                self.pc = edge.pc;
-                self.inherit_needs(edge.target, &edge.state);
-            }
-            if self.joins.marks == before {
-                self.pc = at;
-                return;
+        for pass in [Env::inherit_reads, Env::inherit_precision] {
+            let mut passes = 0;
+            loop {
+                let before = self.joins.marks;
+                for edge in edges.iter().rev() {
+                    self.pc = edge.pc;
+                    pass(self, edge.target, &edge.state);
+                }
+                passes += 1;
+                if self.joins.marks == before {
+                    break;
+                }
+                if passes > PASSES_MAX {
+                    edges.iter().for_each(|edge| self.need_everything(edge.state.parent));
+                    break;
+                }
             }
         }
         self.pc = at;
-        for edge in edges {
-            self.mark_everything(edge.state.parent);
-            let mut at = edge.state.parent;
-            while let Some(id) = at
-                && let Some(join) = self.joins.get_mut(id)
-            {
-                join.read.fill(SlotSet::MAX);
-                at = join.state.parent;
-            }
-        }
     }
 
-    fn leave_loop(&mut self, mut at: Option<JoinId>) {
+    fn need_everything(&mut self, mut at: Option<JoinId>) {
+        self.mark_everything(at);
         while let Some(id) = at
             && let Some(join) = self.joins.get_mut(id)
-            && join.in_loop
         {
-            join.in_loop = false;
+            join.read.fill(SlotSet::MAX);
             at = join.state.parent;
         }
     }

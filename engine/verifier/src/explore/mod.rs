@@ -24,6 +24,6 @@ mod precision;
 mod types;
 
 pub use env::STATE_BYTES_MAX;
-pub(crate) use env::{Env, Next, totals};
-pub(crate) use notes::{Access, Note, ObjectCall};
+pub(crate) use env::{Env, Next, last_line};
+pub(crate) use notes::{Access, Fact, Note, ObjectCall};
 pub(crate) use types::type_name;

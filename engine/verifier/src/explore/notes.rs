@@ -69,6 +69,8 @@ pub(crate) struct Note {
     pub(crate) map: Fact<u32>,
     /// Helper calls: a constant key, or the index of a tail call.
     pub(crate) key: Fact<u32>,
+    /// Calls of `bpf_loop` with flags of 0: the callback.
+    pub(crate) in_line: Fact<u32>,
     /// A store that may change packet bytes.
     pub(crate) writes_packet: bool,
     /// The kernel function that is called instead in programs of this type (linux: specialize_kfunc()).

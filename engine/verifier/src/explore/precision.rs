@@ -11,12 +11,15 @@
 //! marked.
 
 use bpfreplay_isa::{AluOp, AtomicOp, CallTarget, Instruction, Operand, Reg};
+use bpfreplay_program::Program;
 use bpfreplay_uapi::HelperId;
 use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
 
 use super::Env;
 use super::history::Steps;
 use super::joins::Join;
+use crate::cfg::Code;
+use crate::log::{Log, Marks};
 use crate::state::{HistoryEntry, SlotSet, State};
 
 /// Scalars whose ranges are needed, by frame.
@@ -39,12 +42,22 @@ impl Needs {
         Needs { regs: vec![0; frames], slots: vec![0; frames], frame: frames - 1 }
     }
 
-    pub(super) fn of_join(join: &Join) -> Needs {
-        Needs {
-            regs: join.precise_regs.clone(),
-            slots: join.precise_slots.clone(),
-            frame: join.state.frames.len() - 1,
+    /// What a kept state needs: what the kernel says it does, and what it does not.
+    pub(super) fn of_join(join: &Join) -> (Needs, Needs) {
+        let frame = join.state.frames.len() - 1;
+        let mut said = Needs { frame, ..Needs::default() };
+        (said.regs, said.slots) = join.said();
+        said.keep_scalars(&join.state);
+        let mut unsaid = Needs::new(frame + 1);
+        for (at, (regs, slots)) in join.unsaid.iter().flatten().enumerate() {
+            (unsaid.regs[at], unsaid.slots[at]) = (*regs, *slots);
         }
+        unsaid.keep_scalars(&join.state);
+        (said, unsaid)
+    }
+
+    pub(super) fn marks(&self) -> Marks<'_> {
+        Marks { regs: &self.regs, slots: &self.slots }
     }
 
     fn is_empty(&self) -> bool {
@@ -55,8 +68,11 @@ impl Needs {
         self.regs[self.frame] & (1 << reg.number()) != 0
     }
 
+    /// The frame pointer is no scalar.
     fn add(&mut self, reg: Reg) {
-        self.regs[self.frame] |= 1 << reg.number();
+        if reg != Reg::FP {
+            self.regs[self.frame] |= 1 << reg.number();
+        }
     }
 
     fn remove(&mut self, reg: Reg) {
@@ -75,6 +91,13 @@ impl Env<'_> {
         self.walk_back(state, needs);
     }
 
+    /// As [`Env::mark_precise`], where the kernel does not: nothing is said of it.
+    pub(crate) fn mark_precise_unsaid(&mut self, state: &State, reg: Reg) {
+        let before = self.log.unsaid(true);
+        self.mark_precise(state, reg);
+        self.log.unsaid(before);
+    }
+
     /// As [`Env::mark_precise`], of the scalar spilled in a slot.
     pub(crate) fn mark_slot_precise(&mut self, state: &State, frame: usize, slot: usize) {
         let mut needs = Needs::new(state.frames.len());
@@ -86,21 +109,25 @@ impl Env<'_> {
         if needs.is_empty() {
             return;
         }
-        let code = self.code;
+        let depth = needs.frame;
+        let Env { program, code, pc, .. } = *self;
+        self.log.walk_begins(depth, Some(pc), state.first_pc, None);
         // The instruction under way is where the need arose: its own effect is not undone.
-        let mut after = Some(self.pc);
-        let lost =
-            undo_steps(code, Steps::back_from(state, self.pc).skip(1), &mut needs, &mut after).is_err();
+        let mut after = Some(pc);
+        let mut walk = Walk { program, code, log: self.log, needs: &mut needs };
+        let mut lost = walk.undo_steps(Steps::back_from(state, pc).skip(1), &mut after).is_err();
         let mut at = state.parent;
-        if lost {
-            self.mark_everything(at);
-            return;
-        }
-        while !needs.is_empty()
+        while !lost
+            && !needs.is_empty()
             && let Some(id) = at
             && let Some(join) = self.joins.get_mut(id)
         {
-            needs.keep_new(join);
+            needs.keep_new(join, self.log.is_unsaid());
+            if self.log.has_all() {
+                let (regs, slots) = join.said();
+                let marks = Marks { regs: &regs, slots: &slots };
+                self.log.walk_marks(program, needs.frame, needs.marks(), (&join.state, marks));
+            }
             if needs.is_empty() {
                 return;
             }
@@ -108,11 +135,20 @@ impl Env<'_> {
             let Some(join) = self.joins.get(id) else { return };
             needs.frame = join.state.frames.len() - 1;
             at = join.state.parent;
-            let steps = Steps::back_from(&join.state, join.last_pc);
-            if undo_steps(code, steps, &mut needs, &mut after).is_err() {
-                self.mark_everything(at);
+            if join.is_start() {
+                // A global function's arguments, as they are handed over.
+                self.log.walk_begins(needs.frame, None, join.state.first_pc, after);
                 return;
             }
+            self.log.walk_begins(needs.frame, Some(join.last_pc), join.state.first_pc, after);
+            let steps = Steps::back_from(&join.state, join.last_pc);
+            lost = Walk { program, code, log: self.log, needs: &mut needs }
+                .undo_steps(steps, &mut after)
+                .is_err();
+        }
+        if lost || !needs.is_empty() {
+            self.log.walk_is_lost(depth);
+            self.mark_everything(state.parent);
         }
     }
 
@@ -121,6 +157,11 @@ impl Env<'_> {
         while let Some(id) = at
             && let Some(join) = self.joins.get_mut(id)
         {
+            if self.log.has_all() {
+                let (regs, slots) = join.said();
+                self.log.walk_forces(&join.state, Marks { regs: &regs, slots: &slots });
+                join.unsaid = None;
+            }
             join.precise_regs.fill(u16::MAX);
             join.precise_slots.fill(SlotSet::MAX);
             at = join.state.parent;
@@ -130,26 +171,42 @@ impl Env<'_> {
 
 impl Needs {
     /// Marks what is needed at a join point; goes on only with what was not marked before (that was passed on then).
-    fn keep_new(&mut self, join: &mut Join) {
-        for (frame, state) in join.state.frames.iter().enumerate() {
-            let (Some(regs), Some(slots)) = (self.regs.get_mut(frame), self.slots.get_mut(frame)) else {
-                continue;
-            };
+    /// What was marked unsaid is marked once more when the kernel marks it.
+    fn keep_new(&mut self, join: &mut Join, unsaid: bool) {
+        self.keep_scalars(&join.state);
+        let frames = join.state.frames.len();
+        for (frame, (regs, slots)) in self.regs.iter_mut().zip(&mut self.slots).enumerate().take(frames) {
+            let before = join.unsaid.as_deref().map_or((0, 0), |unsaid| unsaid[frame]);
+            *regs &= !join.precise_regs[frame] | if unsaid { 0 } else { before.0 };
+            *slots &= !join.precise_slots[frame] | if unsaid { 0 } else { before.1 };
+            join.precise_regs[frame] |= *regs;
+            join.precise_slots[frame] |= *slots;
+            if unsaid && (*regs, *slots) != (0, 0) {
+                let all = join.unsaid.get_or_insert_with(|| vec![(0, 0); frames].into());
+                all[frame] = (before.0 | *regs, before.1 | *slots);
+            } else if let Some(all) = &mut join.unsaid {
+                all[frame] = (before.0 & !*regs, before.1 & !*slots);
+            }
+        }
+    }
+
+    /// What is a scalar in this state.
+    fn keep_scalars(&mut self, state: &State) {
+        for ((regs, slots), frame) in self.regs.iter_mut().zip(&mut self.slots).zip(&state.frames) {
             for reg in Reg::ALL {
-                if *regs & (1 << reg.number()) != 0 && !state.regs[reg.index()].is_scalar() {
+                if *regs & (1 << reg.number()) != 0 && !frame.regs[reg.index()].is_scalar() {
                     *regs &= !(1 << reg.number());
                 }
             }
-            for at in 0..SlotSet::BITS as usize {
-                let slot = state.stack.slot(at);
-                if *slots & (1 << at) != 0 && !(slot.is_spill() && slot.spilled.is_scalar()) {
+            let mut left = *slots;
+            while left != 0 {
+                let at = left.trailing_zeros() as usize;
+                left &= left - 1;
+                let slot = frame.stack.slot(at);
+                if !(slot.is_spill() && slot.spilled.is_scalar()) {
                     *slots &= !(1 << at);
                 }
             }
-            *regs &= !join.precise_regs[frame];
-            *slots &= !join.precise_slots[frame];
-            join.precise_regs[frame] |= *regs;
-            join.precise_slots[frame] |= *slots;
         }
     }
 
@@ -188,8 +245,9 @@ impl Needs {
     }
 
     /// Going back over the end of a callback: its result decided whether it is called again, which both ways are
-    /// explored; what the helper itself was given stays needed.
+    /// explored. What the helper itself was given was needed when it was called first.
     fn enter_callback(&mut self) {
+        self.regs[self.frame] &= !CALLER_SAVED;
         self.frame += 1;
         if self.regs.len() <= self.frame {
             self.regs.resize(self.frame + 1, 0);
@@ -217,33 +275,44 @@ impl Needs {
     }
 }
 
-fn undo_steps<'s>(
-    code: &crate::cfg::Code,
-    steps: impl Iterator<Item = (usize, Option<&'s HistoryEntry>)>,
-    needs: &mut Needs,
-    after: &mut Option<usize>,
-) -> Result<(), Lost> {
-    for (pc, entry) in steps {
-        if let Some(entry) = entry {
-            needs.spread_links(entry);
+/// A walk under way, and what is told of it.
+struct Walk<'a> {
+    program: &'a Program,
+    code: &'a Code,
+    log: &'a mut Log,
+    needs: &'a mut Needs,
+}
+
+impl Walk<'_> {
+    fn undo_steps<'s>(
+        &mut self,
+        steps: impl Iterator<Item = (usize, Option<&'s HistoryEntry>)>,
+        after: &mut Option<usize>,
+    ) -> Result<(), Lost> {
+        let needs = &mut *self.needs;
+        for (pc, entry) in steps {
+            if let Ok(instruction) = self.code.decoded[pc] {
+                self.log.walks_over(self.program, needs.frame, needs.marks(), pc);
+                if let Some(entry) = entry {
+                    needs.spread_links(entry);
+                }
+                undo(self.code, pc, instruction, entry, *after, needs)?;
+                if let Some(entry) = entry {
+                    needs.spread_links(entry);
+                }
+            }
+            if needs.is_empty() {
+                return Ok(());
+            }
+            *after = Some(pc);
         }
-        if let Ok(instruction) = code.decoded[pc] {
-            undo(code, pc, instruction, entry, *after, needs)?;
-        }
-        if let Some(entry) = entry {
-            needs.spread_links(entry);
-        }
-        if needs.is_empty() {
-            return Ok(());
-        }
-        *after = Some(pc);
+        Ok(())
     }
-    Ok(())
 }
 
 /// What is needed before an instruction, from what is needed after it.
 fn undo(
-    code: &crate::cfg::Code,
+    code: &Code,
     pc: usize,
     instruction: Instruction,
     entry: Option<&HistoryEntry>,
@@ -287,6 +356,8 @@ fn undo(
                 }
             }
         }
+        // A pointer now, a number then: the difference of two pointers.
+        Instruction::Store { base, .. } if needs.has(base) => return Err(Lost),
         Instruction::Store { src, .. } => {
             if let Some(stack) = entry.and_then(|entry| entry.stack) {
                 let slots = &mut needs.slots[usize::from(stack.frame)];
@@ -325,11 +396,11 @@ fn undo(
                 needs.add(src);
             }
         }
+        Instruction::LoadPacket { .. } if needs.has(Reg::R0) => return Err(Lost),
         Instruction::LoadPacket { .. } => {
             if returned(needs) {
                 needs.enter_callee();
             }
-            needs.remove(Reg::R0);
         }
         Instruction::TailCall => return Err(Lost),
         Instruction::Call(CallTarget::Helper(_) | CallTarget::Kfunc(_))
@@ -371,7 +442,7 @@ fn undo(
     Ok(())
 }
 
-fn is_behind_local_call(code: &crate::cfg::Code, pc: usize) -> bool {
+fn is_behind_local_call(code: &Code, pc: usize) -> bool {
     let before = pc.checked_sub(1).and_then(|before| code.decoded[before].ok());
     matches!(before, Some(Instruction::Call(CallTarget::Local(_))))
 }

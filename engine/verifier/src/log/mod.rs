@@ -8,6 +8,8 @@
 //!   1: (15) if r2 == 0x0 goto pc+1        ; R2=scalar(..)
 //!   2: (b7) r0 = 0                        ; R0=0
 //!   3: (95) exit
+//!   (0) live stack update done in 2 iterations           at level 2: what is known of the stack (`live_stack`),
+//!                                                        of scalars (`precision`), of registers (`live`), of loops
 //!
 //!   from 1 to 3: R1=ctx() R2=0 R10=fp0                   another path
 //!   3: (95) exit
@@ -22,7 +24,10 @@
 
 mod buffer;
 mod level;
+mod live;
+mod live_stack;
 mod names;
+mod precision;
 mod register;
 mod state;
 mod touched;
@@ -32,13 +37,15 @@ use bpfreplay_program::Program;
 
 use buffer::Buffer;
 pub use level::{LOG_BYTES_MAX, LogKeep, LogLevel, LogWindow};
+use live_stack::LiveStack;
 pub(crate) use names::ProgramNames;
+pub(crate) use precision::Marks;
 pub(crate) use register::RegText;
 use state::StateText;
 use touched::Touched;
 
 use crate::cfg::Code;
-use crate::state::{Slot, State};
+use crate::state::{SlotSet, State};
 
 /// Columns an instruction has before what it did is written behind it, and what they are rounded up to
 /// (linux: BPF_LOG_ALIGNMENT, BPF_LOG_MIN_ALIGNMENT).
@@ -54,6 +61,10 @@ pub(crate) struct Log {
     epilogue: String,
     /// The last line.
     pub(crate) totals: String,
+    /// Kept at level 2.
+    live_stack: LiveStack,
+    /// What is looked into is not the kernel's.
+    unsaid: bool,
     /// What was touched since it was last shown.
     touched: Touched,
     /// The next instruction begins a path.
@@ -65,23 +76,15 @@ pub(crate) struct Log {
     source_line: Option<usize>,
 }
 
-/// What is remembered while an instruction is executed.
-#[derive(Debug)]
-pub(crate) struct Before {
-    frames: usize,
-    /// The running frame's stack, if a helper may fill some of it.
-    stack: Vec<Slot>,
-    /// What the callee knows, if it is about to return.
-    callee: Option<String>,
-}
-
 impl Log {
     pub(crate) fn new(level: LogLevel, window: LogWindow) -> Log {
         Log {
             level,
             buffer: Buffer::new(window),
             epilogue: String::new(),
-            totals: crate::explore::totals(0, 0, 0, 0),
+            totals: crate::explore::last_line(0, 0, 0, 0),
+            live_stack: LiveStack::default(),
+            unsaid: false,
             touched: Touched::ALL,
             begins_path: false,
             line_length: 0,
@@ -95,8 +98,19 @@ impl Log {
         self.level >= LogLevel::Failing
     }
 
-    fn has_all(&self) -> bool {
-        self.level >= LogLevel::All
+    /// Whether everything is written down.
+    pub(crate) fn has_all(&self) -> bool {
+        self.level >= LogLevel::All && !self.unsaid
+    }
+
+    /// See [`Log::unsaid`].
+    pub(crate) fn is_unsaid(&self) -> bool {
+        self.unsaid
+    }
+
+    /// Whether what follows is for nobody to read; gives whether it was so before.
+    pub(crate) fn unsaid(&mut self, unsaid: bool) -> bool {
+        std::mem::replace(&mut self.unsaid, unsaid)
     }
 
     /// Where the log is, for [`Log::path_begins`].
@@ -108,6 +122,13 @@ impl Log {
     pub(crate) fn line(&mut self, text: &str) {
         self.buffer.push(text);
         self.buffer.push("\n");
+    }
+
+    /// As [`Log::line`], of what no refusal is made of: a log of statistics alone has it not.
+    pub(crate) fn remark(&mut self, text: &str) {
+        if self.is_on() {
+            self.line(text);
+        }
     }
 
     /// Where the functions of the program start.
@@ -172,7 +193,7 @@ impl Log {
         (program, code): (&Program, &Code),
         state: &State,
         (prev_pc, pc): (usize, usize),
-    ) -> Before {
+    ) {
         if self.has_all() && self.begins_path {
             self.buffer.push(&format!("\nfrom {prev_pc} to {pc}:"));
             self.state(program, state, state.depth(), Touched::ALL);
@@ -186,67 +207,120 @@ impl Log {
         self.line(&format!("{pc}: {}", KernelText::new(&program.insns, pc, &ProgramNames { program })));
         self.line_length = self.buffer.end() - begin;
         self.line_end = Some(self.buffer.end());
-
-        let mut before = Before { frames: state.frames.len(), stack: Vec::new(), callee: None };
+        if self.has_all() {
+            self.live_stack.begin(code, state, pc);
+        }
         if let Ok(instruction) = code.decoded[pc] {
             self.touched.add(Touched::by(instruction, state));
             if let Instruction::Call(CallTarget::Local(off)) = instruction {
                 let callee = code.function_at((pc as i64 + 1 + i64::from(off)) as usize);
                 self.touched.add(Touched::by_global(program.funcs.get(callee), state));
             }
-            if matches!(instruction, Instruction::Call(CallTarget::Helper(_) | CallTarget::Kfunc(_))) {
-                before.stack = state.cur().stack.slots().to_vec();
-            }
-            if instruction == Instruction::Exit && state.depth() > 0 {
-                let shown = Touched::ALL;
-                let text = StateText { state, frame: state.depth(), shown, program };
-                before.callee = Some(text.to_string());
-            }
         }
-        before
     }
 
-    /// The instruction at `pc` was executed, and the path goes on at `next`.
-    pub(crate) fn stepped(
-        &mut self,
-        (program, code): (&Program, &Code),
-        before: &Before,
-        state: &State,
-        (pc, next): (usize, usize),
-    ) {
-        match code.decoded[pc] {
-            Ok(Instruction::JumpIf { .. }) => self.what_was_touched(program, state, pc),
-            Ok(Instruction::Call(CallTarget::Helper(_) | CallTarget::Kfunc(_))) => {
-                self.touched.add(Touched::changed(&before.stack, state));
-            }
-            Ok(Instruction::Call(CallTarget::Local(_))) if state.frames.len() > before.frames => {
-                for (who, frame) in [("caller", state.depth() - 1), ("callee", state.depth())] {
-                    self.line(&format!("{who}:"));
-                    self.state(program, state, frame, Touched::ALL);
-                }
-                self.touched = Touched::ALL;
-            }
-            Ok(Instruction::Call(CallTarget::Local(off))) => {
-                let callee = code.function_at((pc as i64 + 1 + i64::from(off)) as usize);
-                let name = program.funcs.get(callee).map_or("", |info| &info.name);
-                self.line(&format!("Func#{callee} ('{name}') is global and assumed valid."));
-            }
-            Ok(Instruction::Exit) if state.frames.len() < before.frames => {
-                self.line("returning from callee:");
-                self.line(before.callee.as_deref().unwrap_or_default());
-                self.line(&format!("to caller at {next}:"));
-                self.state(program, state, state.depth(), Touched::ALL);
-                self.begins_path = true;
-            }
-            Ok(_) | Err(_) => {}
+    /// The instruction at `pc` was executed.
+    pub(crate) fn stepped(&mut self, (program, code): (&Program, &Code), state: &State, pc: usize) {
+        if self.has_all() {
+            self.live_stack.commit();
+        }
+        if let Ok(Instruction::JumpIf { .. }) = code.decoded[pc] {
+            self.what_was_touched(program, state, pc);
+        }
+    }
+
+    /// The instruction under way reads slots of a frame.
+    pub(crate) fn reads_stack(&mut self, frame: usize, slots: SlotSet) {
+        if self.has_all() {
+            self.live_stack.read(frame, slots);
+        }
+    }
+
+    /// The instruction under way writes slots of a frame, all of each.
+    pub(crate) fn writes_stack(&mut self, frame: usize, slots: SlotSet) {
+        if self.has_all() {
+            self.live_stack.write(frame, slots);
+        }
+    }
+
+    /// A path, or a function, is about to end.
+    pub(crate) fn stack_is_known(&mut self, code: &Code, state: &State) {
+        if self.has_all() {
+            let text = self.live_stack.update(code, state);
+            self.buffer.push(&text);
+        }
+    }
+
+    /// A static function was entered.
+    pub(crate) fn entered(&mut self, program: &Program, state: &State) {
+        if !self.is_on() {
+            return;
+        }
+        self.live_stack.leave();
+        for (who, frame) in [("caller", state.depth() - 1), ("callee", state.depth())] {
+            self.line(&format!("{who}:"));
+            self.state(program, state, frame, Touched::ALL);
+        }
+        self.touched = Touched::ALL;
+    }
+
+    /// A global function was called.
+    pub(crate) fn assumed_valid(&mut self, name: &str, index: usize) {
+        if self.is_on() {
+            self.line(&format!("Func#{index} ('{name}') is global and assumed valid."));
+        }
+    }
+
+    /// What the function that runs knows, for [`Log::returned`].
+    pub(crate) fn known_in_callee(&self, program: &Program, state: &State) -> Option<String> {
+        let text = StateText { state, frame: state.depth(), shown: Touched::ALL, marks: None, program };
+        self.is_on().then(|| text.to_string())
+    }
+
+    /// A function was left; the caller goes on at `to`.
+    pub(crate) fn returned(&mut self, program: &Program, callee: Option<String>, state: &State, to: usize) {
+        let Some(callee) = callee else { return };
+        self.line("returning from callee:");
+        self.line(&callee);
+        self.line(&format!("to caller at {to}:"));
+        self.state(program, state, state.depth(), Touched::ALL);
+    }
+
+    /// By its last instruction: what comes is shown as a path of its own.
+    pub(crate) fn exited(&mut self) {
+        self.begins_path = true;
+    }
+
+    /// Bytes `fp + first .. fp + end` of a stack are written, or looked at as what is kept there.
+    pub(crate) fn touch_stack(&mut self, first: i64, end: i64) {
+        if self.is_on() && first < end {
+            self.touched.add(Touched::stack(first, end - 1));
+        }
+    }
+
+    pub(crate) fn touch_slot(&mut self, slot: usize) {
+        self.touched.add(Touched::slot(slot));
+    }
+
+    /// A frame was made.
+    pub(crate) fn touch_all(&mut self) {
+        self.touched = Touched::ALL;
+    }
+
+    /// `bpf_loop`, called in this frame, has no rounds left.
+    pub(crate) fn rounds_are_over(&mut self, frame: usize) {
+        if self.has_all() {
+            self.line(&format!("frame{frame} bpf_loop iteration limit reached"));
         }
     }
 
     /// A path came back to a state it was in before, and is about to be refused.
-    pub(crate) fn circle(&mut self, program: &Program, cur: &State, old: &State) {
+    pub(crate) fn circle(&mut self, program: &Program, cur: &State, old: &State, marks: Marks<'_>) {
         if self.is_on() {
-            let text = |state| StateText { state, frame: cur.depth(), shown: Touched::ALL, program };
-            self.epilogue = format!("cur state:{}\nold state:{}\n", text(cur), text(old));
+            let (frame, shown) = (cur.depth(), Touched::ALL);
+            let cur = StateText { state: cur, frame, shown, marks: None, program };
+            let old = StateText { state: old, frame, shown, marks: Some(marks), program };
+            self.epilogue = format!("cur state:{cur}\nold state:{old}\n");
         }
     }
 
@@ -275,7 +349,7 @@ impl Log {
     }
 
     fn state(&mut self, program: &Program, state: &State, frame: usize, shown: Touched) {
-        let text = StateText { state, frame, shown, program };
+        let text = StateText { state, frame, shown, marks: None, program };
         self.line(&text.to_string());
     }
 

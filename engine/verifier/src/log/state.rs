@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use bpfreplay_isa::Reg;
 use bpfreplay_program::Program;
 
+use super::precision::Marks;
 use super::register::RegText;
 use super::touched::Touched;
 use crate::state::{ByteKind, DynptrSlot, FrameKind, Held, Iter, RegType, Slot, State};
@@ -14,6 +15,8 @@ pub(super) struct StateText<'a> {
     pub(super) state: &'a State,
     pub(super) frame: usize,
     pub(super) shown: Touched,
+    /// The scalars whose ranges matter, of a kept state.
+    pub(super) marks: Option<Marks<'a>>,
     pub(super) program: &'a Program,
 }
 
@@ -27,7 +30,9 @@ impl Display for StateText<'_> {
         for reg in Reg::ALL {
             let value = &frame.regs[reg.index()];
             if self.shown.has_reg(reg) && value.kind != RegType::NotInit {
-                write!(f, " R{}={}", reg.number(), text(value))?;
+                let precise =
+                    self.marks.is_some_and(|marks| marks.has_reg(self.frame, reg) && value.is_scalar());
+                write!(f, " R{}={}{}", reg.number(), if precise { "P" } else { "" }, text(value))?;
             }
         }
         for (at, slot) in frame.stack.slots().iter().enumerate() {
@@ -57,7 +62,9 @@ impl Display for StateText<'_> {
                 write!(f, "{}", letter(*byte))?;
             }
             if slot.is_spill() {
-                write!(f, "{}", text(&slot.spilled))?;
+                let scalar = slot.spilled.is_scalar();
+                let precise = self.marks.is_some_and(|marks| marks.has_slot(self.frame, at) && scalar);
+                write!(f, "{}{}", if precise { "P" } else { "" }, text(&slot.spilled))?;
             }
         }
         write!(f, "{}", HeldText(&self.state.held))?;

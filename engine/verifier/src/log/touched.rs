@@ -37,19 +37,6 @@ impl Touched {
 
     /// What an instruction will touch in this state, but for slots that helpers fill.
     pub(super) fn by(instruction: Instruction, state: &State) -> Touched {
-        let has_callback = match instruction {
-            Instruction::Call(CallTarget::Helper(id)) => {
-                HelperId::from_id(id).is_some_and(|helper| helper.proto().args.contains(&ArgType::Func))
-            }
-            Instruction::Call(CallTarget::Kfunc(id)) => {
-                Kfunc::from_id(id as u32).is_some_and(|kfunc| kfunc.args().contains(&KfuncArg::Less))
-            }
-            _ => false,
-        };
-        if has_callback {
-            // A frame was made for the callback.
-            return Touched::ALL;
-        }
         let mut touched = Touched::default();
         let mut regs = |list: &[Reg]| list.iter().for_each(|reg| touched.regs |= 1 << reg.number());
         match instruction {
@@ -113,12 +100,13 @@ impl Touched {
         Touched { regs: 0, slots: dynptrs(state, is_dynptr) }
     }
 
-    /// The slots in which the running frame's stack changed.
-    pub(super) fn changed(before: &[crate::state::Slot], state: &State) -> Touched {
-        let after = state.cur().stack.slots();
-        let differs = |at: &usize| before.get(*at) != after.get(*at);
-        let slots = (0..after.len()).filter(differs).fold(0, |set, at| set | 1 << at);
-        Touched { regs: 0, slots }
+    /// Slots by the offsets of their bytes, first and last.
+    pub(super) fn stack(first: i64, last: i64) -> Touched {
+        Touched { regs: 0, slots: slots((first, last)) }
+    }
+
+    pub(super) fn slot(slot: usize) -> Touched {
+        Touched { regs: 0, slots: 1 << slot }
     }
 }
 

@@ -5,7 +5,7 @@ use bpfreplay_program::Linkage;
 use bpfreplay_uapi::limits::MAX_CALL_FRAMES;
 
 use super::{callback, forget_packet_pointers, helper, read, reference, return_value};
-use crate::check::global_args;
+use crate::check::{global_args, static_args};
 use crate::error::{Checked, refuse};
 use crate::explore::{Env, Next};
 use crate::state::{Frame, FrameKind, RegState, RegType, State};
@@ -27,6 +27,7 @@ pub(super) fn local(env: &mut Env<'_>, state: &mut State, off: i32) -> Checked<N
         for effect in global_args::check(env, state, callee, info)? {
             helper::apply(env, state, effect)?;
         }
+        env.log.assumed_valid(&info.name, callee);
         env.globals.insert(callee);
         if env.code.functions[callee].changes_pkt_data {
             forget_packet_pointers(state);
@@ -35,12 +36,14 @@ pub(super) fn local(env: &mut Env<'_>, state: &mut State, off: i32) -> Checked<N
         state.set(Reg::R0, RegState::UNKNOWN);
         return Ok(Next::Goto(pc + 1));
     }
+    static_args::remark(env, state, callee);
     let mut frame = new_frame(state, FrameKind::Call { callsite: pc as u32 }, callee as u32)?;
     for reg in Reg::ARGS {
         frame.regs[reg.index()] = *state.reg(reg);
     }
     clobber_caller_saved(state);
     state.push_frame(frame);
+    env.log.entered(env.program, state);
     Ok(Next::Goto(target))
 }
 
@@ -65,7 +68,11 @@ pub(super) fn exit(env: &mut Env<'_>, state: &mut State) -> Checked<Next> {
     reference::none_left(state, reference::Place::Exit)?;
     let result = *state.reg(Reg::R0);
     match state.cur().kind {
-        FrameKind::Call { .. } | FrameKind::Callback { .. } => leave(env, state, result),
+        FrameKind::Call { .. } | FrameKind::Callback { .. } => {
+            let next = leave(env, state, result)?;
+            env.log.exited();
+            Ok(next)
+        }
         FrameKind::Main | FrameKind::Global | FrameKind::Exception | FrameKind::Async => {
             of_outermost(env, state, Reg::R0)?;
             Ok(Next::End)
@@ -113,27 +120,42 @@ pub(super) fn throw(env: &mut Env<'_>, state: &mut State) -> Checked<Next> {
 
 /// Back to the caller with `result` in r0; or from a callback to the helper that called it.
 fn leave(env: &mut Env<'_>, state: &mut State, result: RegState) -> Checked<Next> {
+    env.log.stack_is_known(env.code, state);
     if matches!(result.kind, RegType::Stack { .. }) {
         refuse!(Invalid, "cannot return stack pointer to the caller");
     }
     if let FrameKind::Callback { callsite } = state.cur().kind {
         return callback::leave(env, state, &result, callsite as usize);
     }
+    let callee = env.log.known_in_callee(env.program, state);
     let Some(FrameKind::Call { callsite }) = state.pop_frame().map(|frame| frame.kind) else {
         return Ok(Next::End);
     };
     state.set(Reg::R0, result);
-    Ok(Next::Goto(callsite as usize + 1))
+    let to = callsite as usize + 1;
+    env.log.returned(env.program, callee, state, to);
+    Ok(Next::Goto(to))
 }
 
 /// A tail call that is taken, or a packet load that fails, ends the function there and then: the caller goes on with
-/// `result`. In the entry function that ends the program, and there is nothing to explore.
-pub(super) fn leave_early(env: &mut Env<'_>, mut state: State, result: RegState) -> Checked {
+/// `result`. That way is explored first, the one behind the instruction later, from `state` as it is. In the entry
+/// function it ends the program, and there is nothing to explore.
+pub(super) fn leave_early(
+    env: &mut Env<'_>,
+    state: &mut State,
+    mut left: State,
+    result: RegState,
+) -> Checked<Next> {
+    let behind = env.pc() + 1;
     match state.cur().kind {
-        FrameKind::Main | FrameKind::Global | FrameKind::Exception | FrameKind::Async => Ok(()),
-        FrameKind::Call { .. } | FrameKind::Callback { .. } => match leave(env, &mut state, result)? {
-            Next::Goto(pc) => env.push(state, pc),
-            Next::End => Ok(()),
-        },
+        FrameKind::Main | FrameKind::Global | FrameKind::Exception | FrameKind::Async => {
+            Ok(Next::Goto(behind))
+        }
+        FrameKind::Call { .. } | FrameKind::Callback { .. } => {
+            clobber_caller_saved(&mut left);
+            left.set(Reg::R0, result);
+            env.push(std::mem::replace(state, left), behind)?;
+            leave(env, state, result)
+        }
     }
 }

@@ -19,8 +19,9 @@ use bpfreplay_uapi::{HelperId, Kfunc};
 
 use super::call::new_frame;
 use super::return_value;
+use crate::check::static_args;
 use crate::error::{Checked, refuse};
-use crate::explore::{Env, Next};
+use crate::explore::{Env, Fact, Next};
 use crate::state::{DynptrKind, Frame, FrameKind, RegState, RegType, State};
 
 /// `ld_imm64` of a function's address (linux: check_ld_imm()).
@@ -46,6 +47,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, helper: HelperId, map: 
     };
     if !rounds_left {
         state.cur_mut().callback_depth = 0;
+        env.log.rounds_are_over(state.depth());
         return Ok(());
     }
     let mut frame = frame(env, state, function)?;
@@ -83,6 +85,8 @@ pub(super) fn is_in_less(env: &Env<'_>, state: &State) -> bool {
 }
 
 fn frame(env: &mut Env<'_>, state: &State, function: u32) -> Checked<Frame> {
+    static_args::remark(env, state, function as usize);
+    env.log.touch_all();
     env.callbacks.insert(function as usize);
     new_frame(state, FrameKind::Callback { callsite: env.pc() as u32 }, function)
 }
@@ -102,6 +106,8 @@ fn enter(env: &mut Env<'_>, state: &mut State, frame: Frame) -> Checked {
 /// Leaves a timer's callback pending: callback(map, key, value) (linux: set_timer_callback_state()).
 pub(super) fn set_timer(env: &mut Env<'_>, state: &State, map: Option<u32>) -> Checked {
     let (RegType::Func { function }, Some(map)) = (state.reg(Reg::R2).kind, map) else { return Ok(()) };
+    static_args::remark(env, state, function as usize);
+    env.log.touch_all();
     let mut frame = Frame::new(FrameKind::Async, function, 0);
     frame.regs[Reg::R1.index()] = RegState::pointer(RegType::MapPtr { map });
     frame.regs[Reg::R2.index()] = RegState::pointer(RegType::MapKey { map });
@@ -115,8 +121,24 @@ fn loop_goes_on(env: &mut Env<'_>, state: &State) -> Checked<bool> {
     if !rounds.is_scalar() {
         refuse!(Access, "R1 type={} expected=scalar", rounds.type_name());
     }
+    flags_matter(env, state);
     env.mark_precise(state, Reg::R1);
     Ok(u64::from(state.cur().callback_depth) < rounds.value.b64.umax)
+}
+
+/// Linux puts a loop in line if its flags and its callback are the same on every path
+/// (linux: update_loop_inline_state()); as long as they are, those flags are needed as they are.
+fn flags_matter(env: &mut Env<'_>, state: &State) {
+    let pc = env.pc();
+    let RegType::Func { function } = state.reg(Reg::R2).kind else { return };
+    if env.notes[pc].in_line == Fact::Varies {
+        return;
+    }
+    let flags_are_zero = state.reg(Reg::R4).is_null();
+    if flags_are_zero {
+        env.mark_precise(state, Reg::R4);
+    }
+    env.notes[pc].in_line.learn(flags_are_zero.then_some(function));
 }
 
 /// callback(map, key, value, void *ctx) (linux: map_set_for_each_callback_args()).
@@ -140,7 +162,9 @@ pub(super) fn leave(
     state.set(Reg::R0, *returned);
     // 0 to go on, 1 to stop.
     return_value::check(env, state, "At callback return", Reg::R0, &(0..=1))?;
+    let callee = env.log.known_in_callee(env.program, state);
     state.pop_frame();
+    env.log.returned(env.program, callee, state, callsite);
     env.widen_from_last_round(state, callsite, None);
     Ok(Next::Goto(callsite))
 }

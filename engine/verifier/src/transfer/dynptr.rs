@@ -56,6 +56,8 @@ pub(super) fn make(
     let dynptr = Dynptr { kind, id, ref_obj_id };
     let (first, _) = locate(place.min);
     for (slot, is_first) in [(first, true), (first - 1, false)] {
+        env.log.touch_slot(slot);
+        env.log.writes_stack(place.frame, 1 << slot);
         *state.frames[place.frame].stack.slot_mut(slot) = Slot {
             bytes: [ByteKind::Dynptr; 8],
             dynptr: Some(DynptrSlot { dynptr, is_first }),
@@ -79,7 +81,7 @@ pub(super) fn overwrite(env: &mut Env<'_>, state: &mut State, range: StackRange)
         let first = if half.is_first { slot } else { slot + 1 };
         // Another state may be like this one only if what is overwritten there is no reference, either.
         env.mark_slots_read(state, range.frame, 0b11 << (first - 1));
-        forget(state, range.frame, first);
+        forget(env, state, range.frame, first);
         state.each_mut(|reg| {
             let of_it = reg.dynptr_id == half.dynptr.id;
             if of_it && matches!(reg.kind, RegType::Mem { sort: MemSort::DynptrData, .. }) {
@@ -90,8 +92,10 @@ pub(super) fn overwrite(env: &mut Env<'_>, state: &mut State, range: StackRange)
     Ok(())
 }
 
-fn forget(state: &mut State, frame: usize, first: usize) {
+fn forget(env: &mut Env<'_>, state: &mut State, frame: usize, first: usize) {
     for slot in [first, first - 1] {
+        env.log.touch_slot(slot);
+        env.log.writes_stack(frame, 1 << slot);
         *state.frames[frame].stack.slot_mut(slot) = Slot::EMPTY;
     }
 }
@@ -106,7 +110,7 @@ pub(super) fn end(env: &mut Env<'_>, state: &mut State, argument: DynptrArgument
         for slot in 0..state.frames[frame].stack.slots().len() {
             let half = state.frames[frame].stack.slot(slot).dynptr;
             if half.is_some_and(|half| half.is_first && half.dynptr.ref_obj_id == ref_obj_id) {
-                forget(state, frame, slot);
+                forget(env, state, frame, slot);
             }
         }
     }
@@ -229,14 +233,16 @@ fn slice_size(
     (reg, size): (Reg, &RegState),
     buffer: Reg,
 ) -> Checked<u32> {
-    let effects = optional_buffer(env, state, (reg, size), buffer)?;
+    let mut effects = Vec::new();
+    let checked = optional_buffer(env, state, (reg, size), buffer, &mut effects);
     for effect in effects {
         helper::apply(env, state, effect).map_err(|refusal| pair(refusal, buffer, reg))?;
     }
+    checked?;
     let Some(bytes) = size.as_const() else {
         refuse!(Invalid, "R{} must be a known constant", reg.number());
     };
-    env.mark_precise(state, reg);
+    env.mark_precise_unsaid(state, reg);
     Ok(bytes as u32)
 }
 

@@ -11,10 +11,10 @@ use crate::check::helper_args::{self, Call, Effect, MapArgument};
 use crate::check::memory::writes_packets;
 use crate::check::object::has_spin_lock;
 use crate::error::{Checked, refuse};
-use crate::explore::Env;
+use crate::explore::{Env, Next};
 use crate::state::{DynptrKind, Hold, MemSort, RegState, RegType, State, locate};
 
-pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
+pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked<Next> {
     let may_be_locked = [HelperId::SpinUnlock.id(), HelperId::KptrXchg.id()].contains(&id);
     if state.held.lock().is_some() && !may_be_locked {
         refuse!(Invalid, "function calls are not allowed while holding a lock");
@@ -24,8 +24,16 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
     if matches!(helper, HelperId::SpinLock | HelperId::SpinUnlock) && callback::is_in_less(env, state) {
         refuse!(Access, "can't spin_{{lock,unlock}} in rbtree cb");
     }
-    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: given, kptr, percpu } =
-        helper_args::check(env, state, helper)?;
+    let mut call = Call::default();
+    let checked = helper_args::check(env, state, helper, &mut call);
+    let Call { map, effects, alloc_size, ref_obj_id, releases, dynptr: given, kptr, percpu } = call;
+    if let Err(refusal) = checked {
+        // What is wrong with the arguments before comes first.
+        for effect in effects {
+            apply(env, state, effect)?;
+        }
+        return Err(refusal);
+    }
 
     let mut not_null = false;
     if let Some(MapArgument { map, key, .. }) = map {
@@ -134,7 +142,7 @@ pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked {
         }
     };
     state.set(Reg::R0, result);
-    Ok(())
+    Ok(Next::Goto(env.pc() + 1))
 }
 
 /// `bpf_dynptr_from_mem` is for map values.
@@ -158,7 +166,7 @@ fn no_flags(env: &mut Env<'_>, state: &State) -> Checked {
     if !state.reg(Reg::R2).is_null() {
         refuse!(Invalid, "get_local_storage() doesn't support non-zero flags");
     }
-    env.mark_precise(state, Reg::R2);
+    env.mark_precise_unsaid(state, Reg::R2);
     Ok(())
 }
 
@@ -195,6 +203,9 @@ pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) -> Che
         }
         Effect::FillsStack(reg, range) => {
             stack::spares_dynptrs(env, state, (reg, range))?;
+            if range.is_fixed() {
+                env.log.touch_stack(range.min, range.max + range.size);
+            }
             stack::scramble(env, state, range, stack::Extent::Certain);
         }
         Effect::MayFillStack(reg, range) => {
@@ -207,6 +218,7 @@ pub(super) fn apply(env: &mut Env<'_>, state: &mut State, effect: Effect) -> Che
             env.notes[pc].writes_packet = true;
         }
         Effect::DependsOn(reg) => env.mark_precise(state, reg),
+        Effect::IsNull(reg) => env.mark_precise_unsaid(state, reg),
         Effect::SetsLock(lock) => {
             state.held.set_lock(lock);
             if lock.is_none() {
@@ -256,19 +268,18 @@ fn constant_key(env: &mut Env<'_>, state: &State, map: u32, reg: Reg) -> Option<
 ///
 /// In a function below the entry the taken call returns to the caller with the result of another program, which may
 /// have moved the packet.
-fn tail_call(env: &mut Env<'_>, state: &mut State, map: Option<u32>) -> Checked {
-    reference::none_left(state, reference::Place::TailCall)?;
+fn tail_call(env: &mut Env<'_>, state: &mut State, map: Option<u32>) -> Checked<Next> {
     let pc = env.pc();
     let index = state.reg(Reg::R3).as_const().map(|index| index as u32);
     if index.is_some() {
         env.mark_precise(state, Reg::R3);
     }
+    reference::none_left(state, reference::Place::TailCall)?;
     let slots = map.map_or(0, |map| env.map(map).max_entries);
     env.notes[pc].key.learn(index.filter(|&index| index < slots));
 
+    call::clobber_caller_saved(state);
     let mut taken = state.clone();
     forget_packet_pointers(&mut taken);
-    call::leave_early(env, taken, RegState::UNKNOWN)?;
-    call::clobber_caller_saved(state);
-    Ok(())
+    call::leave_early(env, state, taken, RegState::UNKNOWN)
 }

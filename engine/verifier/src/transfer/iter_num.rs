@@ -26,10 +26,11 @@ struct Place {
 
 /// `bpf_iter_num_new(it, start, end)`.
 pub(super) fn new(env: &mut Env<'_>, state: &mut State) -> Checked {
-    let place = on_stack(state)?;
+    const EXPECTED: &str = "expected uninitialized iter_num as arg #0";
+    let place = on_stack(state, EXPECTED)?;
     let free = place.filter(|place| slot(state, *place).iter.is_none());
     let Some(place) = free else {
-        refuse!(Invalid, "expected uninitialized iter_num as arg #0");
+        refuse!(Invalid, "{EXPECTED}");
     };
     for reg in [Reg::R2, Reg::R3] {
         if !read(state, reg)?.is_scalar() {
@@ -38,6 +39,8 @@ pub(super) fn new(env: &mut Env<'_>, state: &mut State) -> Checked {
     }
     dynptr::overwrite(env, state, place.range)?;
     stack::scramble(env, state, place.range, stack::Extent::Certain);
+    env.log.touch_slot(place.slot);
+    env.log.writes_stack(place.range.frame, 1 << place.slot);
     let id = env.new_id();
     state.held.acquire(id, env.pc());
     let slot = state.frames[place.range.frame].stack.slot_mut(place.slot);
@@ -51,6 +54,8 @@ pub(super) fn new(env: &mut Env<'_>, state: &mut State) -> Checked {
 /// `bpf_iter_num_next(it)`: a pointer to the next number, or NULL.
 pub(super) fn next(env: &mut Env<'_>, state: &mut State) -> Checked {
     let (place, iter) = initialized(env, state)?;
+    // What a NULL check goes by, though it is decided here and now.
+    let id = env.new_id();
     let mut round = state.clone();
     set(state, place, Iter { drained: true, ..iter });
     call::clobber_caller_saved(state);
@@ -61,7 +66,7 @@ pub(super) fn next(env: &mut Env<'_>, state: &mut State) -> Checked {
     set(&mut round, place, Iter { depth: iter.depth + 1, ..iter });
     call::clobber_caller_saved(&mut round);
     let number = RegType::Mem { size: size_of::<i32>() as u32, sort: MemSort::ReadOnly };
-    round.set(Reg::R0, RegState { ref_obj_id: iter.id, ..RegState::pointer(number) });
+    round.set(Reg::R0, RegState { id, ref_obj_id: iter.id, ..RegState::pointer(number) });
     let pc = env.pc();
     // The state kept at this call is this round's, not the last one's.
     env.widen_from_last_round(&mut round, pc, state.parent);
@@ -72,6 +77,8 @@ pub(super) fn next(env: &mut Env<'_>, state: &mut State) -> Checked {
 pub(super) fn destroy(env: &mut Env<'_>, state: &mut State) -> Checked {
     let (place, iter) = initialized(env, state)?;
     stack::scramble(env, state, place.range, stack::Extent::Certain);
+    *state.frames[place.range.frame].stack.slot_mut(place.slot) = Slot::EMPTY;
+    env.log.writes_stack(place.range.frame, 1 << place.slot);
     reference::release(state, iter.id);
     call::clobber_caller_saved(state);
     Ok(())
@@ -79,26 +86,28 @@ pub(super) fn destroy(env: &mut Env<'_>, state: &mut State) -> Checked {
 
 /// The iterator r1 points to, read.
 fn initialized(env: &mut Env<'_>, state: &State) -> Checked<(Place, Iter)> {
-    let found = on_stack(state)?.and_then(|place| Some((place, slot(state, place).iter?)));
+    const EXPECTED: &str = "expected an initialized iter_num as arg #0";
+    let found = on_stack(state, EXPECTED)?.and_then(|place| Some((place, slot(state, place).iter?)));
     let Some((place, iter)) = found else {
-        refuse!(Invalid, "expected an initialized iter_num as arg #0");
+        refuse!(Invalid, "{EXPECTED}");
     };
     stack::mark_read(env, state, place.range);
+    env.log.touch_slot(place.slot);
     Ok((place, iter))
 }
 
-/// The slot r1 points to; `None` if that is none.
-fn on_stack(state: &State) -> Checked<Option<Place>> {
+/// The slot r1 points to; `None` if that is none. `expected` is what the kernel adds of a pointer into the stack.
+fn on_stack(state: &State, expected: &str) -> Checked<Option<Place>> {
     let pointer = read(state, Reg::R1)?;
     let RegType::Stack { frame } = pointer.kind else {
         refuse!(Invalid, "arg#0 expected pointer to an iterator on stack");
     };
     let Some(var) = pointer.value.as_const() else {
-        refuse!(Invalid, "iter has to be at a constant offset");
+        refuse!(Invalid, "iter has to be at a constant offset\n{expected}");
     };
     let at = i64::from(pointer.off).saturating_add(var as i64);
     if at % 8 != 0 {
-        refuse!(Invalid, "cannot pass in iter at an offset={at}");
+        refuse!(Invalid, "cannot pass in iter at an offset={at}\n{expected}");
     }
     if !(-(MAX_BPF_STACK as i64)..0).contains(&at) {
         return Ok(None);

@@ -11,7 +11,7 @@ use crate::check::memory::{self, How, Target};
 use crate::error::{Checked, refuse};
 use crate::explore::{Access, Env};
 use crate::scalar::{self, Scalar};
-use crate::state::{RegState, RegType, State};
+use crate::state::{RegState, RegType, State, locate};
 
 /// How a load fills the rest of the register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +38,7 @@ pub(super) fn load(
     let target = memory::access(env, state, (base, off), size.bytes(), how)?;
     note(env, target, how)?;
     let loaded = match target {
-        Target::Stack(range) => stack::read(env, state, range)?,
+        Target::Stack(range) => stack::read(env, state, (base, range))?,
         Target::Context(access) => context_value(env, access, size),
         Target::MapValue { map, off } => map_value(env, map, off, size),
         Target::Kptr(kptr) => kptr_value(env, kptr, how)?,
@@ -264,9 +264,12 @@ pub(super) fn atomic(
     note(env, target, How::Store)?;
     let mut old = RegState::scalar(Scalar::of_bits(size.bits()));
     if let Target::Stack(range) = target {
-        old = extended(stack::read(env, state, range)?, size, Extend::Zero);
+        old = extended(stack::read(env, state, (base, range))?, size, Extend::Zero);
         old.unlink();
         stack::scramble(env, state, range, stack::Extent::Certain);
+        if size == Size::Dw {
+            env.log.writes_stack(range.frame, 1 << locate(range.min).0);
+        }
     }
     if let Some(reg) = fetched {
         state.set(reg, old);

@@ -42,13 +42,13 @@ pub(crate) fn execute(env: &mut Env<'_>, state: &mut State, instruction: Instruc
         Instruction::Atomic { size, op, base, off, src } => {
             memory::atomic(env, state, size, op, (base, off), src)?;
         }
-        Instruction::LoadPacket { index, .. } => packet_load::execute(env, state, index)?,
+        Instruction::LoadPacket { index, .. } => return packet_load::execute(env, state, index),
         Instruction::Jump { off, .. } => return Ok(Next::Goto((pc as i64 + 1 + i64::from(off)) as usize)),
         Instruction::JumpIf { width, op, dst, src, off } => {
             return jump::conditional(env, state, (width, op), dst, src, off);
         }
         Instruction::MayGoto { off } => return jump::may_goto(env, state, off),
-        Instruction::Call(CallTarget::Helper(id)) => helper::call(env, state, id)?,
+        Instruction::Call(CallTarget::Helper(id)) => return helper::call(env, state, id),
         Instruction::Call(CallTarget::Local(off)) => return call::local(env, state, off),
         Instruction::Call(CallTarget::Kfunc(id)) => return kfunc::call(env, state, id),
         // Not in a program as it is given; the scan refuses the opcode.

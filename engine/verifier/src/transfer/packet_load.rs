@@ -4,11 +4,11 @@ use bpfreplay_uapi::ProgType;
 use super::{call, callback, read, reference};
 use crate::check::context;
 use crate::error::{Checked, refuse};
-use crate::explore::Env;
+use crate::explore::{Env, Next};
 use crate::state::{RegState, RegType, State};
 
 /// `LD_ABS`, `LD_IND`: r0 = packet bytes, or the function ends with r0 = 0 (linux: check_ld_abs()).
-pub(super) fn execute(env: &mut Env<'_>, state: &mut State, index: PacketIndex) -> Checked {
+pub(super) fn execute(env: &mut Env<'_>, state: &mut State, index: PacketIndex) -> Checked<Next> {
     match env.program.prog_type {
         ProgType::SocketFilter | ProgType::SchedCls | ProgType::SchedAct => {}
         ProgType::Kprobe
@@ -34,9 +34,9 @@ pub(super) fn execute(env: &mut Env<'_>, state: &mut State, index: PacketIndex) 
     }
     reference::none_left(state, reference::Place::PacketLoad)?;
     context::unmodified(Reg::R6, &context)?;
-    call::leave_early(env, state.clone(), RegState::constant(0))?;
     call::clobber_caller_saved(state);
     // The kernel does not say here that the value has at most 32 bits.
     state.set(Reg::R0, RegState::UNKNOWN);
-    Ok(())
+    let left = state.clone();
+    call::leave_early(env, state, left, RegState::constant(0))
 }

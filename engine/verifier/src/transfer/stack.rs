@@ -7,13 +7,17 @@ use crate::check::stack::StackRange;
 use crate::error::{Checked, ErrorKind, Refusal, refuse};
 use crate::explore::Env;
 use crate::scalar::Scalar;
-use crate::state::{ByteKind, RegState, RegType, Slot, StackAccess, State, locate};
+use crate::state::{ByteKind, RegState, RegType, Slot, SlotSet, StackAccess, State, locate};
 
 /// What a load of the bytes gives, before extension.
-pub(super) fn read(env: &mut Env<'_>, state: &mut State, range: StackRange) -> Checked<RegState> {
+pub(super) fn read(
+    env: &mut Env<'_>,
+    state: &mut State,
+    (base, range): (Reg, StackRange),
+) -> Checked<RegState> {
     note_access(env, state, range);
     mark_read(env, state, range);
-    readable(state, range, None)?;
+    readable(state, range, (!range.is_fixed()).then_some(base))?;
     if !range.is_fixed() {
         return Ok(read_variable(state, range));
     }
@@ -97,10 +101,15 @@ pub(super) fn mark_read(env: &mut Env<'_>, state: &State, range: StackRange) {
     if range.max + range.size <= range.min {
         return;
     }
-    let (deepest, _) = locate(range.min);
-    let (highest, _) = locate(range.max + range.size - 1);
-    let slots = (highest..=deepest).fold(0, |set, slot| set | 1_u64 << slot);
+    let slots = slots(range);
+    env.log.reads_stack(range.frame, slots);
     env.mark_slots_read(state, range.frame, slots);
+}
+
+/// The slots of a range that is not empty.
+fn slots(range: StackRange) -> SlotSet {
+    let ((deepest, _), (highest, _)) = (locate(range.min), locate(range.max + range.size - 1));
+    (highest..=deepest).fold(0, |set, slot| set | 1 << slot)
 }
 
 /// Stores a value.
@@ -128,6 +137,7 @@ pub(super) fn write(
     }
     if size == 8 {
         state.written[range.frame] |= 1 << slot_at;
+        env.log.writes_stack(range.frame, 1 << slot_at);
     }
     // Of a dynptr that a global function was handed the kernel forgets what it was.
     let is_spill = first == 0 && !matches!(value.kind, RegType::Dynptr(_));
@@ -170,7 +180,7 @@ fn write_variable(env: &mut Env<'_>, state: &mut State, range: StackRange, value
         refuse!(Access, "cannot spill pointers to stack into stack frame of the caller");
     }
     // The old bytes may stay, so states before must agree on them.
-    mark_read(env, state, range);
+    env.mark_slots_read(state, range.frame, slots(range));
     let stack = &mut state.frames[range.frame].stack;
     for off in range.min..range.max + range.size {
         let (slot_at, byte) = locate(off);
