@@ -28,6 +28,6 @@ mod tail;
 pub use engine::{Engine, UnknownEngine};
 pub use error::InstanceError;
 pub use instance::{Instance, LoadedProgram, Options};
-pub use maps::{check_map, create_map, is_unsupported, maps_named};
+pub use maps::{check_map, create_map, is_unsupported, maps_named, objects_of};
 pub use select::{Load, default_entry};
 pub use tail::{BadTail, Tail};

@@ -35,8 +35,13 @@ pub(crate) fn create_map_for(
     Map::create_for(&as_created(spec, cpus), cpus, objects)
 }
 
-/// Memory for the objects that programs allocate, if any allocates some. All of them have the types of the first.
-pub(crate) fn objects_of(programs: &[Arc<Program>], cpus: u32) -> Result<Arc<Objects>, MapError> {
+/// Memory for the objects that programs allocate on so many CPUs, if any allocates some. All of them have the types of
+/// the first.
+///
+/// # Errors
+///
+/// ENOMEM.
+pub fn objects_of(programs: &[Arc<Program>], cpus: u32) -> Result<Arc<Objects>, MapError> {
     let allocates = programs.iter().any(|program| {
         [Kfunc::ObjNew, Kfunc::PercpuObjNew].into_iter().any(|kfunc| calls_kfunc(program, kfunc))
     });

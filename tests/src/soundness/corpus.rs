@@ -20,8 +20,8 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// The cases of `tests/cases/verifier`, the idioms as clang compiles them for the first and the last instruction set,
-    /// and the programs of all shipped objects.
+    /// The cases of `tests/cases/verifier`, the idioms and the programs that keep objects as clang compiles them for the first
+    /// and the last instruction set, and the programs of all shipped objects.
     ///
     /// # Panics
     ///
@@ -38,9 +38,15 @@ impl Corpus {
         for object in ALL.iter().copied().flatten() {
             corpus.add_object(object.name, object.bytes);
         }
-        for cpu in ["v1", "v4"] {
-            let folder = root().join("tests/idioms").join(cpu);
-            let mut files: Vec<_> = std::fs::read_dir(folder).expect("the idioms").flatten().collect();
+        let folders = [
+            ("tests/idioms", "v1"),
+            ("tests/idioms", "v4"),
+            ("tests/objects", "v1"),
+            ("tests/objects", "v4"),
+        ];
+        for (sources, cpu) in folders {
+            let folder = root().join(sources).join(cpu);
+            let mut files: Vec<_> = std::fs::read_dir(folder).expect("committed objects").flatten().collect();
             files.sort_by_key(std::fs::DirEntry::file_name);
             for file in files {
                 let bytes = std::fs::read(file.path()).expect("a committed object");

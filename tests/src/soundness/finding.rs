@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::fmt;
 
-use bpfreplay_runtime::FaultKind;
+use bpfreplay_runtime::{Fault, FaultKind};
 
 /// What must not happen, and the program that makes it happen.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +27,11 @@ pub enum What {
         /// What it did.
         kind: FaultKind,
     },
+    /// An accepted program lost objects: after its runs they are there, and nobody owns them.
+    Leak {
+        /// How many.
+        objects: u64,
+    },
     /// We accept what the kernel refuses.
     Unsound {
         /// The kernel's log and error.
@@ -35,6 +40,10 @@ pub enum What {
 }
 
 impl What {
+    pub(super) fn fault(fault: Fault) -> What {
+        What::Fault { pc: fault.pc, kind: fault.kind }
+    }
+
     /// Of what a panic leaves.
     pub(super) fn panic(payload: &(dyn Any + Send)) -> What {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -54,6 +63,7 @@ impl Finding {
                 let kind = format!("{kind:?}");
                 format!("fault: {}", kind.split([' ', '(']).next().unwrap_or_default())
             }
+            What::Leak { .. } => "leak".to_owned(),
             What::Unsound { kernel } => format!("the kernel refuses: {}", last_word(kernel)),
         }
     }
@@ -88,6 +98,7 @@ impl fmt::Display for Finding {
             What::Fault { pc, kind } => {
                 write!(f, "accepted, and faults at xlated slot {pc}: {kind:?}\n{program}")
             }
+            What::Leak { objects } => write!(f, "accepted, and loses {objects} objects\n{program}"),
             What::Unsound { kernel } => write!(f, "accepted, and the kernel refuses:\n{program}{kernel}"),
         }
     }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use bpfreplay_instance::objects_of;
 use bpfreplay_interpreter::Interpreter;
 use bpfreplay_program::{MapContent, MapSpec, Program};
+use bpfreplay_runtime::objects::Objects;
 use bpfreplay_runtime::skb::{Bytes, Device, Frame, Hook, Layer, Link, TestRun, TestRunContext};
 use bpfreplay_runtime::xdp::XdpHook;
 use bpfreplay_runtime::{
@@ -12,6 +14,7 @@ use bpfreplay_runtime::{
 use bpfreplay_uapi::map::update_flags;
 use bpfreplay_verifier::VerifiedProgram;
 
+use super::finding::What;
 use super::random::Random;
 
 /// Bytes of maps that are made for a program.
@@ -32,6 +35,7 @@ pub struct Runner {
 struct Prepared<'a> {
     program: &'a Program,
     maps: Vec<Arc<Map>>,
+    objects: Arc<Objects>,
     executable: Arc<dyn Executable>,
 }
 
@@ -52,21 +56,27 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// The fault of a program that the verifier should have refused.
+    /// The fault of a program that the verifier should have refused, or what it lost.
     pub fn run(
         &mut self,
         verified: &VerifiedProgram,
         runs: usize,
         random: &mut Random,
-    ) -> Result<usize, Fault> {
+    ) -> Result<usize, What> {
         let Some(prepared) = self.prepare(verified) else { return Ok(0) };
         for run in 0..runs {
             prepared.maps.iter().for_each(|map| fill(map, random));
-            if !self.run_once(&prepared, random)? {
+            if !self.run_once(&prepared, random).map_err(What::fault)? {
                 return Ok(run + 1);
             }
         }
-        Ok(runs)
+        // What values own goes with the maps.
+        let objects = Arc::clone(&prepared.objects);
+        drop(prepared);
+        match objects.live() {
+            0 => Ok(runs),
+            objects => Err(What::Leak { objects }),
+        }
     }
 
     fn prepare<'a>(&self, verified: &'a VerifiedProgram) -> Option<Prepared<'a>> {
@@ -75,10 +85,11 @@ impl Runner {
         if room > MAP_BYTES_MAX || ContextKind::of(program.prog_type) == ContextKind::Plain {
             return None;
         }
-        let maps: Result<Vec<_>, _> = program.maps.iter().map(|spec| Map::create(spec, 1)).collect();
-        let maps = maps.ok()?;
-        let executable = self.interpreter.prepare(verified, &maps).ok()?;
-        Some(Prepared { program, maps, executable })
+        let objects = objects_of(std::slice::from_ref(verified.program()), 1).ok()?;
+        let maps = program.maps.iter().map(|spec| Map::create_for(spec, 1, &objects));
+        let maps = maps.collect::<Result<Vec<_>, _>>().ok()?;
+        let executable = self.interpreter.prepare_for(verified, &maps, &objects).ok()?;
+        Some(Prepared { program, maps, objects, executable })
     }
 
     /// Whether another run is worth its time: not after one that ran out of steps. Termination is the verifier's

@@ -127,10 +127,7 @@ impl Trial {
                 self.runs += runs as u64;
                 Ok(Verdict::Sound)
             }
-            Err(fault) => {
-                let what = What::Fault { pc: fault.pc, kind: fault.kind };
-                Err(Finding { what, program: listing(verified.program()) })
-            }
+            Err(what) => Err(Finding { what, program: listing(verified.program()) }),
         }
     }
 }
