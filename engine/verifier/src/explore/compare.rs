@@ -116,8 +116,8 @@ fn held_alike(old: &Held, new: &Held, ids: &IdMap) -> bool {
 }
 
 /// Whether nothing has changed since the old state: a path that is back there goes in a circle. What was acquired,
-/// given back and acquired anew may have another identity where only the stack has it
-/// (linux: states_maybe_looping(), and states_equal() with EXACT).
+/// given back and acquired anew may have another identity where only the stack has it, and slots that the old state
+/// never used do not count (linux: states_maybe_looping(), and states_equal() with EXACT).
 pub(super) fn identical(old: &State, new: &State) -> bool {
     let ids = IdMap::default();
     old.rounds == new.rounds
@@ -126,8 +126,7 @@ pub(super) fn identical(old: &State, new: &State) -> bool {
         && old.frames.iter().zip(&new.frames).all(|(o, n)| {
             (o.kind, o.subprog, o.callback_depth) == (n.kind, n.subprog, n.callback_depth)
                 && o.regs.iter().zip(&n.regs).all(|(o, n)| same_register(o, n, &ids))
-                && o.stack.slots().len() == n.stack.slots().len()
-                && o.stack.slots().iter().zip(n.stack.slots()).all(|(o, n)| same_slot(o, n, &ids))
+                && o.stack.slots().iter().enumerate().all(|(at, o)| same_slot(o, n.stack.slot(at), &ids))
         })
         && held_alike(&old.held, &new.held, &ids)
 }
