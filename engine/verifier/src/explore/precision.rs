@@ -105,7 +105,17 @@ impl Env<'_> {
         self.walk_back(state, needs);
     }
 
-    pub(super) fn walk_back(&mut self, state: &State, mut needs: Needs) {
+    pub(super) fn walk_back(&mut self, state: &State, needs: Needs) {
+        let as_the_kernel = self.log.is_on() && !self.log.is_unsaid();
+        if as_the_kernel && self.code.edges.calls_back.contains(&true) {
+            let before = self.log.unsaid(true);
+            self.walk(state, needs.clone(), false);
+            self.log.unsaid(before);
+        }
+        self.walk(state, needs, as_the_kernel);
+    }
+
+    fn walk(&mut self, state: &State, mut needs: Needs, as_the_kernel: bool) {
         if needs.is_empty() {
             return;
         }
@@ -114,7 +124,7 @@ impl Env<'_> {
         self.log.walk_begins(depth, Some(pc), state.first_pc, None);
         // The instruction under way is where the need arose: its own effect is not undone.
         let mut after = Some(pc);
-        let mut walk = Walk { program, code, log: self.log, needs: &mut needs };
+        let mut walk = Walk { program, code, log: self.log, needs: &mut needs, as_the_kernel };
         let mut lost = walk.undo_steps(Steps::back_from(state, pc).skip(1), &mut after).is_err();
         let mut at = state.parent;
         while !lost
@@ -142,7 +152,7 @@ impl Env<'_> {
             }
             self.log.walk_begins(needs.frame, Some(join.last_pc), join.state.first_pc, after);
             let steps = Steps::back_from(&join.state, join.last_pc);
-            lost = Walk { program, code, log: self.log, needs: &mut needs }
+            lost = Walk { program, code, log: self.log, needs: &mut needs, as_the_kernel }
                 .undo_steps(steps, &mut after)
                 .is_err();
         }
@@ -245,9 +255,12 @@ impl Needs {
     }
 
     /// Going back over the end of a callback: its result decided whether it is called again, which both ways are
-    /// explored. What the helper itself was given was needed when it was called first.
-    fn enter_callback(&mut self) {
-        self.regs[self.frame] &= !CALLER_SAVED;
+    /// explored; what the helper itself was given stays needed: how many rounds there are decided whether this one was
+    /// followed by another. The kernel lets it go there, which is what is written down.
+    fn enter_callback(&mut self, as_the_kernel: bool) {
+        if as_the_kernel {
+            self.regs[self.frame] &= !CALLER_SAVED;
+        }
         self.frame += 1;
         if self.regs.len() <= self.frame {
             self.regs.resize(self.frame + 1, 0);
@@ -281,6 +294,8 @@ struct Walk<'a> {
     code: &'a Code,
     log: &'a mut Log,
     needs: &'a mut Needs,
+    /// Lets go of what the kernel lets go of, see [`Needs::enter_callback`].
+    as_the_kernel: bool,
 }
 
 impl Walk<'_> {
@@ -296,7 +311,7 @@ impl Walk<'_> {
                 if let Some(entry) = entry {
                     needs.spread_links(entry);
                 }
-                undo(self.code, pc, instruction, entry, *after, needs)?;
+                undo(self.code, pc, instruction, entry, *after, needs, self.as_the_kernel)?;
                 if let Some(entry) = entry {
                     needs.spread_links(entry);
                 }
@@ -318,6 +333,7 @@ fn undo(
     entry: Option<&HistoryEntry>,
     after: Option<usize>,
     needs: &mut Needs,
+    as_the_kernel: bool,
 ) -> Result<(), Lost> {
     // A function that ended here without `exit` (a tail call that was taken, a failed LD_ABS).
     let returned = |needs: &Needs| after != Some(pc + 1) && needs.frame + 1 < MAX_CALL_FRAMES;
@@ -434,7 +450,7 @@ fn undo(
         // call is right before that.
         Instruction::Exit => match after {
             Some(after) if code.edges.calls_back[after] && !is_behind_local_call(code, after) => {
-                needs.enter_callback();
+                needs.enter_callback(as_the_kernel);
             }
             Some(_) | None => needs.enter_callee(),
         },
