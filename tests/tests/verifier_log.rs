@@ -12,9 +12,11 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use bpfreplay_loader::Object;
 use bpfreplay_program::Program;
 use bpfreplay_runtime::SKB_LAYOUT;
 use bpfreplay_tests::Kernel;
+use bpfreplay_tests::captures::root;
 use bpfreplay_tests::case::{VerifierCase, verifier_cases, verifier_program};
 use bpfreplay_tests::kernel::KernelInstance;
 use bpfreplay_tests::soundness::{Corpus, Mutator, Random};
@@ -95,7 +97,7 @@ fn the_kernel_writes_the_same() {
         let mut differs = false;
         for (level, theirs) in [LogLevel::Failing, LogLevel::All].into_iter().zip(kernel_logs(kernel, &case))
         {
-            let (ours, message) = our_log(&case, level);
+            let (ours, message) = our_log(Arc::new(verifier_program(&case)), level);
             let (ours, theirs) = (comparable(&ours), comparable(&theirs));
             let Some((ours, theirs)) = first_difference(&ours, &theirs, &message) else {
                 equal += 1;
@@ -120,9 +122,48 @@ fn is_other(name: &str) -> bool {
         || OTHERS.iter().any(|(other, _)| name.ends_with(&format!(": {other}")))
 }
 
+/// The same, of programs on objects.
+const OTHER_OBJECTS: &[(&str, &str)] = &[
+    (
+        "kept_and_lost",
+        "NULL that is handed to bpf_kptr_xchg is marked precise: other paths may come with another number",
+    ),
+    ("owners_copied_out", "a constant key is marked precise behind the arguments, not among them"),
+];
+
+/// Programs of an object, each refused for a rule about objects that programs allocate.
+#[test]
+fn the_kernel_writes_the_same_of_objects() {
+    let Some(kernel) = Kernel::or_skip("the kernel as a judge of logs") else { return };
+    let bytes = std::fs::read(root().join("tests/objects/refused/refused.bpf.o")).expect("an object");
+    let object = Object::parse(&bytes).unwrap_or_else(|error| panic!("{error}"));
+    let maps = maps_of(kernel, &object.programs[0]);
+    let (mut different, mut equal) = (String::new(), 0);
+    for program in &object.programs {
+        for (level, number) in [(LogLevel::Failing, 1), (LogLevel::All, 2)] {
+            let (ours, message) = our_log(Arc::clone(program), level);
+            let theirs = comparable(&maps.log_of(program, number));
+            match first_difference(&comparable(&ours), &theirs, &message) {
+                None => equal += 1,
+                Some(_) if OTHER_OBJECTS.iter().any(|(name, _)| *name == program.name) => {}
+                Some((ours, theirs)) => {
+                    let _ = writeln!(
+                        different,
+                        "{}, {level:?}:\n  kernel {theirs}\n  ours   {ours}",
+                        program.name
+                    );
+                }
+            }
+        }
+    }
+    println!("{equal} logs are equal");
+    assert!(different.is_empty(), "{different}");
+    assert!(equal >= 120, "only {equal} logs");
+}
+
 /// The log, and the refusal's message in it.
-fn our_log(case: &VerifierCase, level: LogLevel) -> (String, String) {
-    match verify(Arc::new(verifier_program(case)), &Options { layout: &SKB_LAYOUT, log: level }) {
+fn our_log(program: Arc<Program>, level: LogLevel) -> (String, String) {
+    match verify(program, &Options { layout: &SKB_LAYOUT, log: level }) {
         Ok(verified) => (verified.log().to_owned(), String::new()),
         Err(error) => (error.evidence.log, error.message),
     }
@@ -131,11 +172,16 @@ fn our_log(case: &VerifierCase, level: LogLevel) -> (String, String) {
 /// Of level 1 and 2.
 fn kernel_logs(kernel: Kernel, case: &VerifierCase) -> [String; 2] {
     let program = verifier_program(case);
-    let nothing = bpfreplay_isa::assemble("r0 = 0\nexit", &()).expect("it is a program").insns;
-    let nothing =
-        Program { maps: Arc::clone(&program.maps), ..Program::new("maps", program.prog_type, nothing) };
-    let maps = KernelInstance::load(kernel, &[Arc::new(nothing)]).expect("maps can be made");
+    let maps = maps_of(kernel, &program);
     [1, 2].map(|level| maps.log_of(&program, level))
+}
+
+/// The maps of a program, with its types.
+fn maps_of(kernel: Kernel, program: &Program) -> KernelInstance {
+    let nothing = bpfreplay_isa::assemble("r0 = 0\nexit", &()).expect("it is a program").insns;
+    let (maps, btf) = (Arc::clone(&program.maps), program.btf.clone());
+    let nothing = Program { maps, btf, ..Program::new("maps", program.prog_type, nothing) };
+    KernelInstance::load(kernel, &[Arc::new(nothing)]).expect("maps can be made")
 }
 
 /// The lines that must be equal.

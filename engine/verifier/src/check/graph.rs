@@ -64,7 +64,7 @@ pub(crate) fn arguments(env: &Env<'_>, state: &State, kfunc: Kfunc, in_less: boo
             }
             KfuncArg::RefcountedObject => {
                 not_null(index, &value)?;
-                object::fixed_offset(reg, &value)?;
+                may_be_moved(reg, &value)?;
                 given.object = Some(refcounted(env, index, &value)?);
             }
             KfuncArg::ListHead | KfuncArg::RbRoot => {
@@ -127,9 +127,7 @@ fn alloc_object(kfunc: Kfunc, index: usize, (reg, value): (Reg, &RegState)) -> C
 /// Which pointers may point into what they are of (linux: check_func_arg_reg_off()).
 fn may_be_moved(reg: Reg, value: &RegState) -> Checked {
     match value.kind {
-        RegType::Object { hold: Hold::Owned | Hold::Borrowed | Hold::BorrowedCounted, .. }
-            if !value.nullable =>
-        {
+        RegType::Object { hold: Hold::Owned | Hold::Borrowed | Hold::Shared, .. } if !value.nullable => {
             object::fixed_offset(reg, value)
         }
         RegType::Object { .. } | RegType::Ctx | RegType::Sock(_) | RegType::Func { .. } => {
@@ -161,9 +159,6 @@ fn refcounted(env: &Env<'_>, index: usize, value: &RegState) -> Checked<Object> 
     if value.off != 0 {
         // The kernel would count there, as if it were the start.
         refuse!(Unsupported, "arg#{index} points into the object that is to be acquired");
-    }
-    if hold == Hold::Stale {
-        refuse!(Unsupported, "arg#{index} may be gone: the RCU region it is of has ended");
     }
     Ok(Object { type_id, hold, ref_obj_id: value.ref_obj_id, off: value.off })
 }

@@ -38,7 +38,7 @@ impl Kptr {
     pub(crate) const fn loaded(self) -> RegType {
         let hold = match self.kind {
             KptrKind::Unref => Hold::Untrusted,
-            KptrKind::Ref => Hold::Rcu,
+            KptrKind::Ref => Hold::Shared,
             KptrKind::Percpu => Hold::PercpuRcu,
         };
         RegType::Object { type_id: self.type_id, hold }
@@ -101,14 +101,7 @@ fn matches(env: &Env<'_>, kptr: Kptr, (reg, value): (Reg, &RegState)) -> Checked
     let may_be_kept = match held {
         Some(Hold::Owned) => true,
         Some(Hold::PercpuOwned) => kptr.kind == KptrKind::Percpu,
-        Some(
-            Hold::Borrowed
-            | Hold::BorrowedCounted
-            | Hold::Rcu
-            | Hold::Stale
-            | Hold::Untrusted
-            | Hold::PercpuRcu,
-        )
+        Some(Hold::Borrowed | Hold::Shared | Hold::Rcu | Hold::Stale | Hold::Untrusted | Hold::PercpuRcu)
         | None => false,
     };
     let mut of_name = "";
@@ -171,7 +164,7 @@ pub(super) fn source(env: &Env<'_>, kptr: Kptr, (reg, value): (Reg, &RegState)) 
     match value.kind {
         RegType::Object { hold: Hold::Owned | Hold::PercpuOwned, .. } => {
             if value.nullable {
-                refuse!(Access, "invalid PTR_TO_BTF_ID register for type match");
+                refuse!(Access, "verifier bug: invalid PTR_TO_BTF_ID register for type match");
             }
             matches(env, kptr, (reg, value)).map_err(|mut refusal| {
                 refusal.kind = crate::error::ErrorKind::Access;

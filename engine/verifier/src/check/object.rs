@@ -30,11 +30,8 @@ pub(super) fn access(
     if hold.is_percpu() {
         refuse!(Access, "R{n} is ptr_{name} access percpu memory: off={off}");
     }
-    if how == How::Store && !hold.is_alloc() {
+    if how == How::Store && matches!(hold, Hold::Stale | Hold::Untrusted) {
         refuse!(Access, "only read is supported");
-    }
-    if hold == Hold::Stale {
-        refuse!(Access, "ref_obj_id for allocated object must be non-zero");
     }
     if hold.is_alloc() {
         not_special(env, type_id, off, size)?;
@@ -92,7 +89,7 @@ pub(crate) fn has_spin_lock(env: &Env<'_>, kind: RegType) -> bool {
 /// The reference of an object in a list or tree (linux: ref_set_non_owning()).
 pub(crate) fn borrowed(env: &Env<'_>, type_id: u32) -> Hold {
     let counted = env.fields_of_type(type_id).iter().any(|field| field.kind == SpecialKind::Refcount);
-    if counted { Hold::BorrowedCounted } else { Hold::Borrowed }
+    if counted { Hold::Shared } else { Hold::Borrowed }
 }
 
 /// Whether a pointer may be used where the kernel wants one that is there for certain (linux: is_trusted_reg()).

@@ -1,4 +1,5 @@
 use super::form::FORM;
+use super::objects::OBJECTS;
 
 /// What is missing, by what the message says. The first row that fits counts.
 const HINTS: &[(&[&str], &str)] = &[
@@ -378,7 +379,7 @@ const HINTS: &[(&[&str], &str)] = &[
 /// What check is missing, for messages of a known family.
 pub(super) fn hint(message: &str) -> Option<&'static str> {
     let fits = |(parts, _): &&(&[&str], &str)| parts.iter().any(|part| message.contains(part));
-    FORM.iter().chain(HINTS).find(fits).map(|(_, hint)| *hint)
+    FORM.iter().chain(OBJECTS).chain(HINTS).find(fits).map(|(_, hint)| *hint)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod fitted;
 mod form;
 mod hint;
+mod objects;
 
 use std::borrow::Cow;
 

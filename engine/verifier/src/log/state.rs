@@ -85,9 +85,11 @@ impl Display for HeldText<'_> {
         if let Some(lock) = self.0.lock() {
             ids.insert(lock.after(), lock.id);
         }
-        // Of a value that is alone in its map, a lock has no identity: it is shown where it is the first.
-        let shown = ids.iter().enumerate().filter(|&(at, &id)| id != 0 || (at == 0 && ids.len() > 1));
-        for (at, (_, id)) in shown.enumerate() {
+        // Of a value that is alone in its map, a lock has no identity. Where that is the first, the kernel shows nothing.
+        if ids.first() == Some(&0) {
+            return Ok(());
+        }
+        for (at, id) in ids.into_iter().filter(|&id| id != 0).enumerate() {
             write!(f, "{}{id}", if at == 0 { " refs=" } else { "," })?;
         }
         Ok(())

@@ -1,9 +1,9 @@
 /// How a pointer to a structure of the program's own types holds it (linux: the flags of PTR_TO_BTF_ID).
 ///
 /// ```text
-///   new, pop ──▶ Owned ──push, add──▶ Borrowed ──unlock──▶ a number
-///                  │ ▲                   ▲  └──remove──▶ Owned
-///                  │ └──xchg── kptr ──load──▶ Rcu ──rcu unlock──▶ Stale
+///   new, pop ──▶ Owned ──push, add──▶ Borrowed, Shared ──unlock──▶ a number
+///                  │ ▲                  │       ▲  └──rcu unlock──▶ Stale
+///                  │ └──remove──────────┘       └──load── kptr
 ///                  └──drop, xchg──▶ a number
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -12,12 +12,13 @@ pub(crate) enum Hold {
     Owned,
     /// It is in a list or tree: there until the lock is released (linux: MEM_ALLOC | NON_OWN_REF).
     Borrowed,
-    /// As [`Hold::Borrowed`], of a type whose objects are counted: others may hold it, too
-    /// (linux: MEM_ALLOC | NON_OWN_REF | MEM_RCU).
-    BorrowedCounted,
-    /// Loaded from where somebody else owns it: there while the program runs (linux: MEM_ALLOC | MEM_RCU).
+    /// As [`Hold::Borrowed`], of a type whose objects are counted, so that others may hold it, too; or loaded from where
+    /// somebody else owns it (linux: MEM_ALLOC | NON_OWN_REF | MEM_RCU).
+    Shared,
+    /// One CPU's of an object that is there for each: there while the program runs (linux: MEM_ALLOC | MEM_RCU).
     Rcu,
-    /// What was [`Hold::Rcu`] before an RCU region ended (linux: MEM_ALLOC | PTR_UNTRUSTED).
+    /// What was [`Hold::Shared`] before an RCU region ended. Its memory is still an object's: it is not given to
+    /// another one before the program has ended (linux: MEM_ALLOC | NON_OWN_REF | PTR_UNTRUSTED).
     Stale,
     /// Nobody knows whether it is still there (linux: PTR_UNTRUSTED).
     Untrusted,
@@ -33,8 +34,8 @@ impl Hold {
         match (self, nullable) {
             (Hold::Owned | Hold::Borrowed, false) => "ptr_",
             (Hold::Owned | Hold::Borrowed, true) => "ptr_or_null_",
-            (Hold::BorrowedCounted | Hold::Rcu, false) => "rcu_ptr_",
-            (Hold::BorrowedCounted | Hold::Rcu, true) => "rcu_ptr_or_null_",
+            (Hold::Shared | Hold::Rcu, false) => "rcu_ptr_",
+            (Hold::Shared | Hold::Rcu, true) => "rcu_ptr_or_null_",
             (Hold::Stale | Hold::Untrusted, false) => "untrusted_ptr_",
             (Hold::Stale | Hold::Untrusted, true) => "untrusted_ptr_or_null_",
             (Hold::PercpuOwned, false) => "percpu_ptr_",
@@ -46,18 +47,13 @@ impl Hold {
 
     /// Whether it is valid only as long as the lock is held (linux: type_is_non_owning_ref()).
     pub(crate) const fn is_borrowed(self) -> bool {
-        matches!(self, Hold::Borrowed | Hold::BorrowedCounted)
+        matches!(self, Hold::Borrowed | Hold::Shared | Hold::Stale)
     }
 
     /// Whether it is known to be an object of `bpf_obj_new` (linux: MEM_ALLOC).
     pub(crate) const fn is_alloc(self) -> bool {
         match self {
-            Hold::Owned
-            | Hold::Borrowed
-            | Hold::BorrowedCounted
-            | Hold::Rcu
-            | Hold::Stale
-            | Hold::PercpuOwned => true,
+            Hold::Owned | Hold::Borrowed | Hold::Shared | Hold::Rcu | Hold::Stale | Hold::PercpuOwned => true,
             Hold::Untrusted | Hold::PercpuRcu => false,
         }
     }
@@ -70,8 +66,8 @@ impl Hold {
     /// What is left of it when an RCU region ends.
     pub(crate) const fn after_rcu_unlock(self) -> Option<Hold> {
         match self {
-            Hold::Rcu | Hold::BorrowedCounted => Some(Hold::Stale),
-            Hold::PercpuRcu => Some(Hold::Untrusted),
+            Hold::Shared => Some(Hold::Stale),
+            Hold::Rcu | Hold::PercpuRcu => Some(Hold::Untrusted),
             Hold::Owned | Hold::Borrowed | Hold::Stale | Hold::Untrusted | Hold::PercpuOwned => None,
         }
     }

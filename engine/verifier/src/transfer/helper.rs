@@ -15,8 +15,7 @@ use crate::explore::{Env, Next};
 use crate::state::{DynptrKind, Hold, MemSort, RegState, RegType, State, locate};
 
 pub(super) fn call(env: &mut Env<'_>, state: &mut State, id: u32) -> Checked<Next> {
-    let may_be_locked = [HelperId::SpinUnlock.id(), HelperId::KptrXchg.id()].contains(&id);
-    if state.held.lock().is_some() && !may_be_locked {
+    if state.held.lock().is_some() && id != HelperId::SpinUnlock.id() {
         refuse!(Invalid, "function calls are not allowed while holding a lock");
     }
     let helper = find(env, id)?;

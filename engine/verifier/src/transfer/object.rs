@@ -88,7 +88,7 @@ fn result(env: &mut Env<'_>, state: &mut State, kfunc: Kfunc, given: &Given) -> 
         (Kfunc::ObjNew | Kfunc::PercpuObjNew, ..) => (new_object(env, kfunc, given)?, true, true),
         (Kfunc::RefcountAcquire, _, Some(object)) => {
             note(env, object.type_id, (0, 0))?;
-            // The kernel takes what is loaded from a kptr to be counted, too; it may just have been dropped.
+            // What somebody else owns may just have been dropped.
             (owned(object.type_id), object.hold != Hold::Owned, true)
         }
         (Kfunc::ListPopFront | Kfunc::ListPopBack | Kfunc::RbtreeRemove, Some(root), _) => {
