@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use std::sync::Arc;
+
 use bpfreplay_isa::{Insn, decode};
 use bpfreplay_program::Program;
 use bpfreplay_uapi::{ContextKind, HelperId, Kfunc, ProgType};
@@ -51,6 +53,8 @@ impl Mutator {
         if mutant.insns.len() != before && mutant.funcs.len() > 1 {
             mutant.funcs.clear();
             mutant.btf = None;
+            mutant.types = None;
+            mutant.local_types = Arc::new([]);
         }
         mutant.lines = Vec::new();
         let other = self.random.one_of(TYPES);
