@@ -23,29 +23,52 @@ impl Drop for Pins {
     }
 }
 
+impl Pins {
+    /// Loads an object; `None`, and a word about it, where bpftool cannot.
+    fn load(object: &Path, name: &str) -> Option<Pins> {
+        let pins = Pins(PathBuf::from(format!("/sys/fs/bpf/bpfreplay_{name}_{}", std::process::id())));
+        let loaded = Command::new("bpftool").args(["prog", "loadall"]).arg(object).arg(&pins.0).output();
+        match loaded {
+            Ok(output) if output.status.success() => return Some(pins),
+            Ok(output) => skipped(&String::from_utf8_lossy(&output.stderr)),
+            Err(error) => skipped(&error.to_string()),
+        }
+        None
+    }
+
+    fn bpftool(&self, program: &str, what: &[&str], more: &[&str]) -> Value {
+        let pinned = self.0.join(program);
+        json(Command::new("bpftool").args(["-j", "prog"]).args(what).arg("pinned").arg(pinned).args(more))
+    }
+}
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/objects").join(name)
+}
+
+fn inspected(object: &Path) -> Value {
+    json(Command::new(env!("CARGO_BIN_EXE_bpfreplay")).args(["inspect", "--json"]).arg(object))
+}
+
+/// Where nothing is named for what a program throws, something stands behind its last function.
+#[test]
+fn what_gives_the_cookie_back_is_listed() {
+    let object = shipped("throws.bpf.o");
+    let Some(pins) = Pins::load(&object, "throws") else { return };
+    let dumped = pins.bpftool("throws", &["dump", "xlated"], &[]);
+    let program = &inspected(&object)["programs"][0];
+    // Of such a program bpftool cannot read the kernel's lines.
+    assert_eq!(stable(&program["dump_xlated"]), stable(&dumped));
+    assert_eq!(stable(&dumped).last(), Some(&"(95) exit"));
+}
+
 #[test]
 fn the_same_as_bpftool_says() {
-    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/objects/listing.bpf.o");
-    let pins = Pins(PathBuf::from(format!("/sys/fs/bpf/bpfreplay_inspect_{}", std::process::id())));
-    let dir = pins.0.display().to_string();
-    let loaded = Command::new("bpftool").args(["prog", "loadall"]).arg(&object).arg(&dir).output();
-    match loaded {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => return skipped(&String::from_utf8_lossy(&output.stderr)),
-        Err(error) => return skipped(&error.to_string()),
-    }
-    let theirs =
-        json(Command::new("bpftool").args(["-j", "prog", "show", "pinned", &format!("{dir}/entry")]));
-    let dumped = json(Command::new("bpftool").args([
-        "-j",
-        "prog",
-        "dump",
-        "xlated",
-        "pinned",
-        &format!("{dir}/entry"),
-        "linum",
-    ]));
-    let ours = json(Command::new(env!("CARGO_BIN_EXE_bpfreplay")).args(["inspect", "--json"]).arg(&object));
+    let object = shipped("listing.bpf.o");
+    let Some(pins) = Pins::load(&object, "inspect") else { return };
+    let theirs = pins.bpftool("entry", &["show"], &[]);
+    let dumped = pins.bpftool("entry", &["dump", "xlated"], &["linum"]);
+    let ours = inspected(&object);
     let program = &ours["programs"][0];
 
     for key in ["type", "name", "tag", "gpl_compatible", "jited"] {

@@ -9,6 +9,7 @@
 //!              kfunc      a function that depends on the program's type becomes the one for it
 //!              object     calls on objects are told the type
 //!              may_goto   its function begins by setting the budget
+//!              throw      behind the last function stands what gives the cookie back
 //! ```
 //! None of it changes what a program computes; slots move, so `orig_pc` says where each came from.
 
@@ -21,7 +22,7 @@ mod object;
 mod tests;
 mod xdp;
 
-use bpfreplay_isa::{CallTarget, Imm64, Insn, Instruction, encode};
+use bpfreplay_isa::{AluOp, CallTarget, Imm64, Insn, Instruction, Operand, Reg, Width, encode};
 use bpfreplay_uapi::{ContextKind, ContextLayout, HelperId, Kfunc};
 
 use crate::cfg::Code;
@@ -74,7 +75,21 @@ pub(crate) fn rewrite(
     }
     may_goto::set_budgets(code, notes, &env.stack_depth, &mut replacements);
     dead_code::remove_empty_jumps(&mut replacements);
+    if env.throws && code.exception_callback.is_none() {
+        add_exception_callback(&mut replacements);
+    }
     link::link(replacements)
+}
+
+/// Where a program throws and names no callback for it, Linux puts one behind its last function, which gives back the
+/// cookie: listings show it (linux: do_misc_fixups(), add_hidden_subprog()). The engines have that built in, and never go
+/// there.
+fn add_exception_callback(replacements: &mut [Replacement]) {
+    let give_back =
+        Instruction::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg::R0, src: Operand::Reg(Reg::R1) };
+    if let Some(last) = replacements.last_mut() {
+        last.insns.extend([give_back, Instruction::Exit].map(|instruction| encode(instruction).0));
+    }
 }
 
 fn replace(
