@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use bpfreplay_btf::Btf;
 use bpfreplay_uapi::MapType;
+use bpfreplay_uapi::map::create_flags;
 
 use crate::SpecialField;
 
@@ -74,6 +75,15 @@ impl MapSpec {
             content: MapContent::Empty,
             inner: None,
         }
+    }
+
+    /// The special fields that count. Of a map with one that maps of its type, or of its flags, cannot have, none: Linux
+    /// refuses to make it with its types, and loaders then make it without.
+    #[must_use]
+    pub fn fields(&self) -> &[SpecialField] {
+        let is_plain = self.map_flags & (create_flags::RDONLY_PROG | create_flags::WRONLY_PROG) == 0;
+        let fits = |field: &SpecialField| is_plain && field.kind.may_be_in(self.map_type);
+        if self.special.iter().all(fits) { &self.special } else { &[] }
     }
 
     /// The bytes of a frozen data section: constants to the verifier.

@@ -1,5 +1,7 @@
 //! Fields that are not plain bytes: of map values, and of the structures a program allocates.
 
+use bpfreplay_uapi::MapType;
+
 /// A field that programs reach through helpers and kernel functions only (linux: struct btf_field).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SpecialField {
@@ -68,6 +70,26 @@ impl SpecialKind {
             SpecialKind::Kptr { kind: KptrKind::Percpu, .. } => "percpu_kptr",
             SpecialKind::ListHead { .. } => "bpf_list_head",
             SpecialKind::RbRoot { .. } => "bpf_rb_root",
+        }
+    }
+
+    /// Whether values of maps of this type may have it (linux: map_check_btf()).
+    #[must_use]
+    pub const fn may_be_in(self, map_type: MapType) -> bool {
+        use MapType as M;
+        let is_storage = matches!(map_type, M::SkStorage | M::InodeStorage | M::TaskStorage | M::CgrpStorage);
+        match self {
+            SpecialKind::SpinLock => is_storage || matches!(map_type, M::Hash | M::Array | M::CgroupStorage),
+            SpecialKind::Timer
+            | SpecialKind::Workqueue
+            | SpecialKind::ListHead { .. }
+            | SpecialKind::RbRoot { .. } => matches!(map_type, M::Hash | M::LruHash | M::Array),
+            SpecialKind::Kptr { .. } | SpecialKind::Refcount => {
+                let is_hash = matches!(map_type, M::Hash | M::PercpuHash | M::LruHash | M::LruPercpuHash);
+                is_storage || is_hash || matches!(map_type, M::Array | M::PercpuArray)
+            }
+            // They are in objects alone.
+            SpecialKind::ListNode | SpecialKind::RbNode => false,
         }
     }
 

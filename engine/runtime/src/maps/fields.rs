@@ -21,8 +21,8 @@ impl Fields {
             field.off.is_multiple_of(field.kind.align())
                 && field.off.checked_add(field.kind.size()).is_some_and(|end| end <= spec.value_size)
         };
-        let owns = spec.special.iter().any(|field| owns(field.kind)) && spec.special.iter().all(fits);
-        owns.then(|| Fields { special: spec.special.clone().into(), objects: Arc::clone(objects) })
+        let owns = spec.fields().iter().any(|field| owns(field.kind)) && spec.fields().iter().all(fits);
+        owns.then(|| Fields { special: spec.fields().into(), objects: Arc::clone(objects) })
     }
 
     /// The value goes, or gets another content (linux: bpf_obj_free_fields()).

@@ -177,7 +177,7 @@ fn check_like(template: &MapSpec, map: &MapSpec) -> Result<(), MapError> {
             if must_agree { map.max_entries } else { template.max_entries },
         ),
     ];
-    if template.special != map.special {
+    if template.fields() != map.fields() {
         return Err(MapError::new(
             Errno::EINVAL,
             format!("map {} does not fit: its values have other locks, timers or kernel pointers", map.name),

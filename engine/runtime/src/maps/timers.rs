@@ -61,7 +61,7 @@ impl Timers {
     }
 
     fn offset(spec: &MapSpec) -> Option<u32> {
-        let field = spec.special.iter().find(|field| field.kind == SpecialKind::Timer)?;
+        let field = spec.fields().iter().find(|field| field.kind == SpecialKind::Timer)?;
         let fits = field.off.is_multiple_of(8) && field.off + field.kind.size() <= spec.value_size;
         fits.then_some(field.off)
     }

@@ -282,7 +282,7 @@ impl Map {
     }
 
     fn has_lock(&self) -> bool {
-        self.spec.special.iter().any(|field| field.kind == SpecialKind::SpinLock)
+        self.spec.fields().iter().any(|field| field.kind == SpecialKind::SpinLock)
     }
 
     fn lookup_into(&self, key: &[u8], value: &mut [u8], flags: u64) -> Result<(), MapError> {

@@ -26,16 +26,16 @@ pub(super) struct ValueCopy {
 impl ValueCopy {
     pub(super) fn new(spec: &MapSpec) -> ValueCopy {
         let mut masks = vec![u64::MAX; (spec.value_size as usize).div_ceil(8)];
-        for field in &spec.special {
+        for field in spec.fields() {
             for byte in field.off..field.off + field.kind.size() {
                 if let Some(mask) = masks.get_mut(byte as usize / 8) {
                     *mask &= !(0xff << (byte % 8 * 8));
                 }
             }
         }
-        let lock = spec.special.iter().find(|field| field.kind == SpecialKind::SpinLock);
+        let lock = spec.fields().iter().find(|field| field.kind == SpecialKind::SpinLock);
         ValueCopy {
-            masks: (!spec.special.is_empty()).then(|| masks.into()),
+            masks: (!spec.fields().is_empty()).then(|| masks.into()),
             lock: lock
                 .map(|field| field.off)
                 .filter(|off| off.is_multiple_of(4) && off + 4 <= spec.value_size),

@@ -82,7 +82,7 @@ impl Memory<'_> {
         }
         let maps = || maps.iter().chain(self.held.inner());
         let (map, room) = maps().find_map(|map| Some((map, map.value_room(addr)?)))?;
-        at(&map.spec().special, u64::from(map.spec().value_size).checked_sub(room)?)
+        at(map.spec().fields(), u64::from(map.spec().value_size).checked_sub(room)?)
     }
 
     /// Whether a program may be handed this for `bpf_kptr_xchg`: a field that owns, and what it is to own.

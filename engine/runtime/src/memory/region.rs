@@ -183,7 +183,7 @@ fn check_maps<'m>(
         (Access::Read | Access::Write, _) => {
             let spec = map.spec();
             let off = u64::from(spec.value_size).saturating_sub(room);
-            check_special(&spec.special, addr, (off, size), access).map(|()| Region::MapValue)
+            check_special(spec.fields(), addr, (off, size), access).map(|()| Region::MapValue)
         }
     }
 }

@@ -95,7 +95,7 @@ fn fits_program(map: &MapSpec, prog_type: ProgType) -> Checked {
         | ProgType::LwtXmit
         | ProgType::LwtSeg6local => false,
     };
-    let has = |kind| map.special.iter().any(|field| field.kind == kind);
+    let has = |kind| map.fields().iter().any(|field| field.kind == kind);
     let refused = if prog_type == ProgType::SocketFilter && has(SpecialKind::SpinLock) {
         Some("socket filter progs cannot use bpf_spin_lock yet")
     } else if traces && has(SpecialKind::SpinLock) {

@@ -134,7 +134,7 @@ pub(super) fn destination(env: &Env<'_>, (reg, value): (Reg, &RegState)) -> Chec
     let fields = object::fields(env, value.kind);
     if let RegType::MapValue { map } = value.kind {
         let spec = env.map(map);
-        if spec.btf_value_type_id == 0 && fields.is_empty() {
+        if !super::special::is_typed(spec) {
             refuse!(Invalid, "map '{}' has to have BTF in order to use bpf_kptr_xchg", spec.name);
         }
     }

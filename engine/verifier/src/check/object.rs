@@ -61,7 +61,7 @@ fn not_special(env: &Env<'_>, type_id: u32, off: i64, size: i64) -> Checked {
 /// The special fields of what a register points to (linux: reg_btf_record()).
 pub(crate) fn fields<'e>(env: &Env<'e>, kind: RegType) -> &'e [SpecialField] {
     match kind {
-        RegType::MapValue { map } => &env.map(map).special,
+        RegType::MapValue { map } => env.map(map).fields(),
         RegType::Object { type_id, hold } if hold != Hold::PercpuRcu => env.fields_of_type(type_id),
         RegType::Object { .. }
         | RegType::NotInit

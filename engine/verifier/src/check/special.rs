@@ -2,7 +2,7 @@
 
 use bpfreplay_isa::Reg;
 use bpfreplay_program::{MapSpec, SpecialField, SpecialKind};
-use bpfreplay_uapi::{HelperId, MapType};
+use bpfreplay_uapi::HelperId;
 
 use super::helper_args::MapArgument;
 use super::kptr::Kptr;
@@ -35,7 +35,7 @@ pub(super) fn untouched(
         first < i64::from(field.off + field.kind.size()) && i64::from(field.off) < end
     };
     let mut found = None;
-    for field in spec.special.iter().filter(is_touched) {
+    for field in spec.fields().iter().filter(is_touched) {
         let name = field.kind.name();
         let Some(kptr) = Kptr::of(field) else {
             refuse!(Access, "{name} cannot be accessed directly by load/store");
@@ -67,7 +67,7 @@ fn whole(kptr: Kptr, name: &str, pointer: &RegState, off: i64, size: i64, source
 
 /// Inner maps like this are told apart by the lookup that found them: a timer is one map's.
 pub(crate) fn has_timer(spec: &MapSpec) -> bool {
-    spec.special.iter().any(|field| matches!(field.kind, SpecialKind::Timer | SpecialKind::Workqueue))
+    spec.fields().iter().any(|field| matches!(field.kind, SpecialKind::Timer | SpecialKind::Workqueue))
 }
 
 /// The argument of `bpf_spin_lock` and `bpf_spin_unlock`: what is held afterwards (linux: process_spin_lock()).
@@ -137,10 +137,10 @@ fn field_pointer(env: &Env<'_>, kind: SpecialKind, (reg, value): (Reg, &RegState
         refuse!(Invalid, "R{n} doesn't have constant offset. {name} has to be at the constant offset");
     };
     let spec = env.map(map);
-    if (spec.btf_value_type_id == 0 && spec.special.is_empty()) || !may_hold(spec, kind) {
+    if !is_typed(spec) {
         refuse!(Invalid, "map '{}' has to have BTF in order to use {name}", spec.name);
     }
-    let Some(field) = spec.special.iter().find(|field| field.kind == kind) else {
+    let Some(field) = spec.fields().iter().find(|field| field.kind == kind) else {
         refuse!(Invalid, "map '{}' has no valid {name}", spec.name);
     };
     let off = i64::from(value.off).wrapping_add(var as i64);
@@ -150,9 +150,7 @@ fn field_pointer(env: &Env<'_>, kind: SpecialKind, (reg, value): (Reg, &RegState
     Ok(map)
 }
 
-/// The kernel makes no map of other types with timers in its values; libbpf then makes one without types
-/// (linux: map_check_btf()).
-fn may_hold(spec: &MapSpec, kind: SpecialKind) -> bool {
-    let keeps_timers = matches!(spec.map_type, MapType::Array | MapType::Hash | MapType::LruHash);
-    kind != SpecialKind::Timer || keeps_timers
+/// Whether the kernel knows what is in the map's values: maps with fields that they cannot have are made without types.
+pub(super) fn is_typed(spec: &MapSpec) -> bool {
+    !spec.fields().is_empty() || (spec.special.is_empty() && spec.btf_value_type_id != 0)
 }
