@@ -46,9 +46,9 @@ fn the_kernel_makes_the_same_maps_with_their_types() {
                     let (ours, theirs) =
                         (!spec.fields().is_empty(), kernel.create_map(&spec, None, Some(&types)));
                     if ours {
-                        kept += 1
+                        kept += 1;
                     } else {
-                        dropped += 1
+                        dropped += 1;
                     }
                     if ours != theirs.is_ok() {
                         let name = file.file_name().display().to_string();
