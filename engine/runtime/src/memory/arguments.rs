@@ -33,7 +33,11 @@ impl Memory<'_> {
         for (i, arg) in proto.args.iter().enumerate() {
             let value = args[i];
             let size = args.get(i + 1).copied().unwrap_or(0);
+            // No bytes are touched, wherever the pointer is: one behind the end of a packet, too.
             let handed = |size: u64, access: MemAccess| {
+                if size == 0 {
+                    return true;
+                }
                 let accesses: &[Access] = match access {
                     MemAccess::Read => &[Access::Read],
                     MemAccess::Fill => &[Access::Write],
