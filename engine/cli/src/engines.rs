@@ -1,6 +1,5 @@
 //! The object, ready to run: an instance for each engine, and the hook its entry is put on.
 
-use std::fs;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -11,7 +10,7 @@ use bpfreplay_replay::{EngineSetup, Programs, RecordMaps};
 use bpfreplay_runtime::skb;
 
 use crate::hiargs::{ObjectSource, ReplayArgs};
-use crate::{complain, lowargs, places};
+use crate::{complain, lowargs, object, places};
 
 /// Everything that runs frames.
 #[derive(Debug)]
@@ -73,7 +72,7 @@ fn read_object(args: &ReplayArgs) -> anyhow::Result<(Object, String)> {
         ),
         ObjectSource::File(path) => {
             let name = path.display().to_string();
-            (fs::read(path).with_context(|| format!("{name}: cannot read"))?, name, object_name(path))
+            (object::read(path)?, name, object_name(path))
         }
     };
     let options = bpfreplay_loader::Options { prog_type: args.prog_type, name: object, ..Default::default() };

@@ -1,6 +1,7 @@
 //! An object file, for commands that look at programs without running frames through them.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub(crate) struct Loaded {
 /// One program that cannot be loaded does not hide the others.
 pub(crate) fn open(path: &Path, prog_type: Option<ProgType>, names: &[String]) -> anyhow::Result<Opened> {
     let file = path.display();
-    let bytes = fs::read(path).with_context(|| format!("{file}: cannot read"))?;
+    let bytes = read(path)?;
     let known = Object::list(&bytes).with_context(|| file.to_string())?;
     let known: Vec<String> = known.into_iter().map(|(_, name)| name).collect();
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
@@ -54,6 +55,21 @@ pub(crate) fn open(path: &Path, prog_type: Option<ProgType>, names: &[String]) -
         })
         .collect::<anyhow::Result<_>>()?;
     Ok(Opened { programs, maps: object.map(|object| object.maps).unwrap_or_default() })
+}
+
+/// Bytes of an object at the most: what is longer is none, or has no end.
+const OBJECT_MAX: u64 = 256 << 20;
+
+/// The bytes of an object file.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let file = path.display();
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(OBJECT_MAX + 1).read_to_end(&mut bytes));
+    read.with_context(|| format!("{file}: cannot read"))?;
+    if bytes.len() as u64 > OBJECT_MAX {
+        bail!("{file}: longer than {OBJECT_MAX} bytes, which no object is");
+    }
+    Ok(bytes)
 }
 
 /// What became of a program. Where something is wrong with the object as a whole, that is wrong with each.

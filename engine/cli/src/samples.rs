@@ -30,6 +30,7 @@ impl FromStr for Samples {
         let (map, path) = text.split_once('=').context("there is no '=' between the map and the file")?;
         ensure!(!map.is_empty(), "the map has no name");
         ensure!(!path.is_empty(), "the file has no name");
+        ensure!(path != "-", "samples are read from a file, not from standard input");
         Ok(Samples { map: map.to_owned(), path: path.into() })
     }
 }
