@@ -879,3 +879,43 @@ REFUSED(lost_in_the_callback)
 	bpf_spin_unlock(&lock);
 	return 0;
 }
+
+/* Inside of the region, no lock takes it away; behind it, the kernel does not know what it is. */
+REFUSED(read_after_rcu)
+{
+	struct stash *value = stash();
+	struct plain *plain;
+
+	if (!value)
+		return 0;
+	bpf_rcu_read_lock();
+	plain = value->plain;
+	if (!plain) {
+		bpf_rcu_read_unlock();
+		return 0;
+	}
+	bpf_spin_lock(&lock);
+	bpf_spin_unlock(&lock);
+	plain->a = 1;
+	bpf_rcu_read_unlock();
+	return plain->a;
+}
+
+REFUSED(written_after_rcu)
+{
+	struct stash *value = stash();
+	struct plain *plain;
+
+	if (!value)
+		return 0;
+	bpf_rcu_read_lock();
+	plain = value->plain;
+	if (!plain) {
+		bpf_rcu_read_unlock();
+		return 0;
+	}
+	plain->a = 1;
+	bpf_rcu_read_unlock();
+	plain->a = 2;
+	return 0;
+}

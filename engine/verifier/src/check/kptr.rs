@@ -35,10 +35,11 @@ impl Kptr {
     }
 
     /// What a load gives (linux: btf_ld_kptr_type()). Programs of these types run in an RCU region.
-    pub(crate) const fn loaded(self) -> RegType {
+    pub(crate) fn loaded(self, env: &Env<'_>) -> RegType {
         let hold = match self.kind {
             KptrKind::Unref => Hold::Untrusted,
-            KptrKind::Ref => Hold::Shared,
+            KptrKind::Ref if object::has_node(env, self.type_id) => Hold::Shared,
+            KptrKind::Ref => Hold::Rcu,
             KptrKind::Percpu => Hold::PercpuRcu,
         };
         RegType::Object { type_id: self.type_id, hold }
@@ -101,7 +102,15 @@ fn matches(env: &Env<'_>, kptr: Kptr, (reg, value): (Reg, &RegState)) -> Checked
     let may_be_kept = match held {
         Some(Hold::Owned) => true,
         Some(Hold::PercpuOwned) => kptr.kind == KptrKind::Percpu,
-        Some(Hold::Borrowed | Hold::Shared | Hold::Rcu | Hold::Stale | Hold::Untrusted | Hold::PercpuRcu)
+        Some(
+            Hold::Borrowed
+            | Hold::Shared
+            | Hold::Rcu
+            | Hold::Stale
+            | Hold::Lost
+            | Hold::Untrusted
+            | Hold::PercpuRcu,
+        )
         | None => false,
     };
     let mut of_name = "";

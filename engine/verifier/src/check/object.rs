@@ -30,8 +30,11 @@ pub(super) fn access(
     if hold.is_percpu() {
         refuse!(Access, "R{n} is ptr_{name} access percpu memory: off={off}");
     }
-    if how == How::Store && matches!(hold, Hold::Stale | Hold::Untrusted) {
+    if how == How::Store && matches!(hold, Hold::Stale | Hold::Lost | Hold::Untrusted) {
         refuse!(Access, "only read is supported");
+    }
+    if hold == Hold::Lost {
+        refuse!(Access, "verifier bug: ref_obj_id for allocated object must be non-zero");
     }
     if hold.is_alloc() {
         not_special(env, type_id, off, size)?;
@@ -84,6 +87,12 @@ pub(crate) fn fields<'e>(env: &Env<'e>, kind: RegType) -> &'e [SpecialField] {
 /// Whether there is a lock in it: then its identity says which (linux: reg_may_point_to_spin_lock()).
 pub(crate) fn has_spin_lock(env: &Env<'_>, kind: RegType) -> bool {
     fields(env, kind).iter().any(|field| field.kind == SpecialKind::SpinLock)
+}
+
+/// Whether lists or trees can have objects of the type (linux: BPF_GRAPH_NODE).
+pub(crate) fn has_node(env: &Env<'_>, type_id: u32) -> bool {
+    let is_node = |field: &SpecialField| matches!(field.kind, SpecialKind::ListNode | SpecialKind::RbNode);
+    env.fields_of_type(type_id).iter().any(is_node)
 }
 
 /// The reference of an object in a list or tree (linux: ref_set_non_owning()).

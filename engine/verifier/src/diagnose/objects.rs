@@ -86,6 +86,10 @@ pub(super) const OBJECTS: &[(&[&str], &str)] = &[
         "keep the calls apart: the compiler merged two that are for different types",
     ),
     (
+        &["ref_obj_id for allocated object must be non-zero"],
+        "behind bpf_rcu_read_unlock nobody knows whether the object is still there: use it before",
+    ),
+    (
         &["untrusted pointers are not supported"],
         "nobody knows whether the object is still there: keep it by an owning __kptr",
     ),

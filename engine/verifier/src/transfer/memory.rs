@@ -106,7 +106,8 @@ fn kptr_value(env: &mut Env<'_>, kptr: Kptr, how: How) -> Checked<RegState> {
         refuse!(Access, "kptr in map can only be accessed using BPF_MEM instruction mode");
     }
     kptr::is_local(env, kptr)?;
-    Ok(RegState { nullable: true, id: env.new_id(), ..RegState::pointer(kptr.loaded()) })
+    let loaded = RegState::pointer(kptr.loaded(env));
+    Ok(RegState { nullable: true, id: env.new_id(), ..loaded })
 }
 
 /// Frozen data sections hold constants, everything else any number (linux: bpf_map_direct_read()).
