@@ -128,6 +128,7 @@ const OTHER_OBJECTS: &[(&str, &str)] = &[
         "kept_and_lost",
         "NULL that is handed to bpf_kptr_xchg is marked precise: other paths may come with another number",
     ),
+    ("seen_after_rcu", "the kernel forgets that a pointer may be NULL where an RCU region ends"),
     ("owners_copied_out", "a constant key is marked precise behind the arguments, not among them"),
 ];
 

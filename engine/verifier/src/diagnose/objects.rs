@@ -6,6 +6,7 @@ pub(super) const OBJECTS: &[(&[&str], &str)] = &[
         &[
             "mem access 'ptr_or_null_'",
             "mem access 'rcu_ptr_or_null_'",
+            "mem access 'untrusted_ptr_or_null_'",
             "PTR_TO_BTF_ID register for type match",
         ],
         "there may be no object: compare the pointer with 0 (if (!ptr) return ..;) before it is used",

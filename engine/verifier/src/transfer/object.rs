@@ -196,13 +196,15 @@ pub(super) fn keep_percpu(state: &mut State, ref_obj_id: u32) {
 }
 
 /// An RCU region ends: what was loaded in it may go (linux: check_kfunc_call(), rcu_unlock).
+///
+/// What may be NULL still may: the kernel forgets that, and lets programs read there that never looked. Here nothing
+/// catches the fault.
 pub(super) fn end_rcu(state: &mut State) {
     state.each_mut(|reg| {
         if let RegType::Object { type_id, hold } = reg.kind
             && let Some(hold) = hold.after_rcu_unlock()
         {
             reg.kind = RegType::Object { type_id, hold };
-            reg.nullable = false;
         }
     });
 }
