@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bpfreplay_btf::Btf;
 use bpfreplay_loader::Object;
 use bpfreplay_parsers::ALL;
 use bpfreplay_program::{MapContent, MapSpec, Program};
@@ -113,7 +114,14 @@ fn alone(program: &Program) -> Program {
     let maps: Option<Vec<MapSpec>> = used.iter().map(|&map| program.maps.get(map).cloned()).collect();
     // A case may be about a map that is not there.
     let Some(mut maps) = maps else { return program.clone() };
+    // As the loader mends them for the kernel, which takes them from the maps of a mutant that has none of its own.
+    let mended = program.btf.as_deref().and_then(|raw| Btf::parse(raw).ok()).map(Arc::new);
     for map in &mut maps {
+        if let (Some(own), Some(mended)) = (&mut map.btf, &mended)
+            && own.raw().len() == mended.raw().len()
+        {
+            own.clone_from(mended);
+        }
         if let MapContent::Programs(_) | MapContent::Maps(_) = map.content {
             map.content = MapContent::Empty;
         }
