@@ -13,8 +13,16 @@ pub(crate) enum Branch {
     FallThrough,
 }
 
-/// The way the jump goes for every member of `a` and `b`, if it is one (linux: is_branch_taken()).
+/// The way the jump goes for every member of `a` and `b`, if it is one (linux: is_branch_taken()). Whether two numbers have
+/// a bit in common is only asked where one of them is known, as in the kernel: what is dead there is not looked at here.
 pub(crate) fn branch_taken(width: Width, op: JmpOp, a: &Scalar, b: &Scalar) -> Option<Branch> {
+    let is_known = |x: &Scalar| match width {
+        Width::W64 => x.tnum.is_const(),
+        Width::W32 => x.tnum.low(32).is_const(),
+    };
+    if op == JmpOp::Set && !is_known(a) && !is_known(b) {
+        return None;
+    }
     let holds = match width {
         Width::W64 => Bounds64::compare(op, (a.tnum, a.b64), (b.tnum, b.b64)),
         Width::W32 => Bounds32::compare(op, (a.tnum.low(32), a.b32), (b.tnum.low(32), b.b32)),

@@ -1,4 +1,5 @@
 use bpfreplay_isa::{JmpOp, Operand, Reg, Width};
+use bpfreplay_uapi::sock::SockKind;
 
 use super::{links, operand, packet_range, read, reference};
 use crate::check::object::is_trusted;
@@ -79,6 +80,8 @@ fn predict_null(op: JmpOp, pointer: &RegState) -> Option<Branch> {
     let is_there = matches!(pointer.kind, RegType::Object { .. }) && is_trusted(pointer);
     match pointer.kind {
         RegType::Object { .. } if !is_there => None,
+        // The kernel's reg_not_null() does not know it.
+        RegType::Sock(SockKind::Xdp) => None,
         RegType::Object { .. }
         | RegType::MapValue { .. }
         | RegType::MapKey { .. }
