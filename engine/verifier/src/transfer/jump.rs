@@ -182,7 +182,10 @@ fn learn_pointer_equality(
         // Pointers of BTF types may be NULL all the same.
         Operand::Reg(_) if [lhs, rhs].into_iter().any(is_of_btf) => {}
         Operand::Reg(src) if equal && lhs.is_pointer() && rhs.is_pointer() => {
-            let is_there = |pointer| predict_null(JmpOp::Ne, pointer) == Some(Branch::Taken);
+            let is_there = |pointer: &RegState| {
+                let is_xdp_sock = pointer.kind == RegType::Sock(SockKind::Xdp) && !pointer.nullable;
+                is_xdp_sock || predict_null(JmpOp::Ne, pointer) == Some(Branch::Taken)
+            };
             if lhs.nullable && is_there(rhs) {
                 reference::not_null(env, state.reg_mut(dst));
             } else if rhs.nullable && is_there(lhs) {
