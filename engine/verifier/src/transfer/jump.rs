@@ -74,32 +74,34 @@ fn predict(width: Width, op: JmpOp, lhs: &RegState, rhs: &RegState) -> Option<Br
 
 /// A comparison of a pointer with 0.
 fn predict_null(op: JmpOp, pointer: &RegState) -> Option<Branch> {
-    if pointer.nullable {
+    // The kernel's reg_not_null() does not know sockets of XDP.
+    if !is_there(pointer) || pointer.kind == RegType::Sock(SockKind::Xdp) {
         return None;
     }
-    let is_there = matches!(pointer.kind, RegType::Object { .. }) && is_trusted(pointer);
+    match op {
+        JmpOp::Eq => Some(Branch::FallThrough),
+        JmpOp::Ne => Some(Branch::Taken),
+        JmpOp::Gt
+        | JmpOp::Ge
+        | JmpOp::Set
+        | JmpOp::Sgt
+        | JmpOp::Sge
+        | JmpOp::Lt
+        | JmpOp::Le
+        | JmpOp::Slt
+        | JmpOp::Sle => None,
+    }
+}
+
+/// Whether the pointer is none to NULL for certain.
+fn is_there(pointer: &RegState) -> bool {
     match pointer.kind {
-        RegType::Object { .. } if !is_there => None,
-        // The kernel's reg_not_null() does not know it.
-        RegType::Sock(SockKind::Xdp) => None,
-        RegType::Object { .. }
-        | RegType::MapValue { .. }
+        RegType::Object { .. } => !pointer.nullable && is_trusted(pointer),
+        RegType::MapValue { .. }
         | RegType::MapKey { .. }
         | RegType::MapPtr { .. }
         | RegType::Sock(_)
-        | RegType::Mem { .. } => match op {
-            JmpOp::Eq => Some(Branch::FallThrough),
-            JmpOp::Ne => Some(Branch::Taken),
-            JmpOp::Gt
-            | JmpOp::Ge
-            | JmpOp::Set
-            | JmpOp::Sgt
-            | JmpOp::Sge
-            | JmpOp::Lt
-            | JmpOp::Le
-            | JmpOp::Slt
-            | JmpOp::Sle => None,
-        },
+        | RegType::Mem { .. } => !pointer.nullable,
         RegType::NotInit
         | RegType::Scalar
         | RegType::Ctx
@@ -109,7 +111,7 @@ fn predict_null(op: JmpOp, pointer: &RegState) -> Option<Branch> {
         | RegType::PacketEnd
         | RegType::BtfSock(_)
         | RegType::Func { .. }
-        | RegType::Dynptr(_) => None,
+        | RegType::Dynptr(_) => false,
     }
 }
 
@@ -182,10 +184,6 @@ fn learn_pointer_equality(
         // Pointers of BTF types may be NULL all the same.
         Operand::Reg(_) if [lhs, rhs].into_iter().any(is_of_btf) => {}
         Operand::Reg(src) if equal && lhs.is_pointer() && rhs.is_pointer() => {
-            let is_there = |pointer: &RegState| {
-                let is_xdp_sock = pointer.kind == RegType::Sock(SockKind::Xdp) && !pointer.nullable;
-                is_xdp_sock || predict_null(JmpOp::Ne, pointer) == Some(Branch::Taken)
-            };
             if lhs.nullable && is_there(rhs) {
                 reference::not_null(env, state.reg_mut(dst));
             } else if rhs.nullable && is_there(lhs) {
