@@ -85,11 +85,7 @@ pub(crate) fn store(env: &Env<'_>, kptr: Kptr, src: Reg, value: &RegState) -> Ch
     if value.is_null() {
         return Ok(());
     }
-    matches(env, kptr, (src, value)).map_err(|mut refusal| {
-        // Behind a mismatch the kernel has another number here than where it is called for.
-        refusal.kind = crate::error::ErrorKind::Access;
-        refusal
-    })
+    matches(env, kptr, (src, value))
 }
 
 /// Whether the pointer may be kept in it (linux: map_kptr_match_type()).
@@ -129,7 +125,7 @@ fn matches(env: &Env<'_>, kptr: Kptr, (reg, value): (Reg, &RegState)) -> Checked
         }
     }
     let or = if kptr.kind == KptrKind::Unref { format!(" or untrusted_ptr_{name}") } else { String::new() };
-    refuse!(Invalid, "invalid kptr access, R{n} type={}{of_name} expected=ptr_{name}{or}", value.type_name());
+    refuse!(Access, "invalid kptr access, R{n} type={}{of_name} expected=ptr_{name}{or}", value.type_name());
 }
 
 /// Where `bpf_kptr_xchg` is to put it (linux: process_kptr_func()).
@@ -175,10 +171,7 @@ pub(super) fn source(env: &Env<'_>, kptr: Kptr, (reg, value): (Reg, &RegState)) 
             if value.nullable {
                 refuse!(Access, "verifier bug: invalid PTR_TO_BTF_ID register for type match");
             }
-            matches(env, kptr, (reg, value)).map_err(|mut refusal| {
-                refusal.kind = crate::error::ErrorKind::Access;
-                refusal
-            })?;
+            matches(env, kptr, (reg, value))?;
         }
         _ => expect(reg, value, false, "ptr_, trusted_ptr_, rcu_ptr_")?,
     }

@@ -128,9 +128,5 @@ pub(crate) fn is_trusted(value: &RegState) -> bool {
 
 /// A pointer with no variable part, and no negative offset (linux: __check_ptr_off_reg(), which allows a fixed one).
 pub(super) fn fixed_offset(reg: Reg, value: &RegState) -> Checked {
-    if value.off < 0 {
-        let (n, name) = (reg.number(), value.type_name());
-        refuse!(Access, "negative offset {name} ptr R{n} off={} disallowed", value.off);
-    }
-    context::unmodified(reg, &RegState { off: 0, ..*value })
+    context::unmodified(reg, &RegState { off: value.off.min(0), ..*value })
 }
